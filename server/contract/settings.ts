@@ -1,0 +1,74 @@
+import { z } from 'zod'
+
+const minute = 60_000
+
+/** All that can be changed while the gateway runs. Each field has its default here; stored values that no longer parse fall back to it. */
+export const Settings = z.object({
+  relay: z
+    .object({
+      /** Both compressed and decompressed. */
+      maxBodyBytes: z
+        .int()
+        .min(1024)
+        .max(1024 ** 3)
+        .default(64 * 1024 * 1024),
+      maxAttempts: z.int().min(1).max(100).default(3),
+      deadlineMs: z
+        .int()
+        .min(0)
+        .default(2 * minute),
+      connectMs: z.int().min(0).default(10_000),
+      headersMs: z
+        .int()
+        .min(0)
+        .default(5 * minute),
+      firstTokenMs: z.int().min(0).default(0),
+      idleMs: z
+        .int()
+        .min(0)
+        .default(5 * minute),
+      totalMs: z.int().min(0).default(0),
+      keepAliveMs: z.int().min(0).default(15_000),
+      /** `channel/model` is answered without a group. */
+      exposeChannelModels: z.boolean().default(false),
+    })
+    .prefault({}),
+  network: z
+    .object({
+      /** For channels that choose `global`; '' for none. */
+      proxyUrl: z
+        .string()
+        .regex(/^$|^(https?|socks5h?):\/\/\S+$/, 'must begin with http://, https:// or socks5://')
+        .default(''),
+      /** Origins that may call the relay from a browser. */
+      corsOrigins: z.array(z.url()).default([]),
+    })
+    .prefault({}),
+  log: z
+    .object({
+      bodies: z.enum(['off', 'errors', 'all']).default('errors'),
+      bodyCapBytes: z
+        .int()
+        .min(0)
+        .max(64 * 1024 * 1024)
+        .default(256 * 1024),
+      keepDays: z.int().min(0).default(30),
+      keepRows: z.int().min(0).default(0),
+      keepMegabytes: z.int().min(0).default(0),
+    })
+    .prefault({}),
+  sync: z
+    .object({
+      modelsEveryHours: z.number().min(0).default(24),
+      pricesEveryHours: z.number().min(0).default(24),
+    })
+    .prefault({}),
+  antigravity: z
+    .object({
+      /** The user has read the warning. */
+      accepted: z.boolean().default(false),
+      oauthClientId: z.string().default(''),
+    })
+    .prefault({}),
+})
+export type Settings = z.output<typeof Settings>
