@@ -50,7 +50,11 @@ export interface StreamDecoder {
   end(): readonly StreamEvent[]
 }
 
-/** Gives text that is ready for the socket (SSE frames; Gemini's array form when the client did not ask for SSE). */
+/**
+ * Gives text that is ready for the socket (SSE frames; Gemini's array form when the client did not ask for SSE).
+ * `end` is called once after the last `finish`. An `error` event tells the error and ends the stream as the format demands:
+ * nothing is pushed after it and `end` is not called.
+ */
 export interface StreamEncoder {
   push(event: StreamEvent): string
   end(): string
@@ -139,13 +143,25 @@ export interface Protocol {
   encodeError(error: RelayError): WireError
   /** An error after the commit: the frames that tell it inside the stream and end it as the format demands. */
   encodeStreamError(error: RelayError, route: RouteMatch): string
+  /**
+   * Puts what belongs to the channel's account, not to the conversation, into a request's bytes (Antigravity's `project`);
+   * `requestId` is used where the client named none.
+   */
+  bindAccount?(body: Buffer, account: { readonly project: string; readonly requestId: string }): Buffer
   /** Sent while the upstream is silent: a `ping` event or a comment line; `''` where clients of the format tolerate neither (Gemini). */
   readonly keepAlive: string
+  /**
+   * Only where a client of the format may want its stream in another frame than server-sent events (Gemini's JSON array):
+   * SSE bytes in, the other form out, each element's bytes untouched; null for routes that want SSE.
+   */
+  readonly reframe?: (route: RouteMatch) => { push(bytes: Buffer): string; end(): string } | null
   /** Whether an address may stand in the request for media of this type; otherwise the relay fetches the bytes first. */
   acceptsUrl(part: MediaPart): boolean
   /** How the upstream lists its models. */
   readonly catalogue: {
     readonly path: string
+    /** Set where the list is asked for by POST: the body to send. */
+    readonly post?: JsonObject
     /** The ids of one page and, where there is more, the query of the next. */
     decode(body: JsonObject): { readonly models: readonly string[]; readonly next?: string }
   }

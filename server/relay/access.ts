@@ -1,0 +1,109 @@
+import { RelayError } from '../errors.ts'
+import type { HeaderMap } from '../protocols/codec.ts'
+import type { ApiKey, Channel, Configuration, Group } from '../store/configuration.ts'
+import { hashApiKey } from '../store/secrets.ts'
+
+/** Every place where a client may put its key, in the order in which they are tried. `?key=` is Gemini's habit and is never logged. */
+export function credentials(headers: HeaderMap, queryKey: string | null): readonly string[] {
+  const authorization = headers['authorization']
+  const found = [
+    authorization === undefined ? undefined : /^bearer\s+(.+)$/i.exec(authorization)?.[1]?.trim(),
+    headers['x-api-key'],
+    headers['x-goog-api-key'],
+    headers['api-key'],
+    queryKey ?? undefined,
+  ]
+  return found.filter((value): value is string => value !== undefined && value !== '')
+}
+
+/**
+ * Who calls. A client that sends several keys (Claude Code's apiKeyHelper sends two headers) is known by the first that is ours.
+ * @throws RelayError `unauthenticated`, saying whether the key is missing, unknown, disabled or expired
+ */
+export function authenticate(configuration: Configuration, presented: readonly string[], nowMs: number): ApiKey {
+  if (presented.length === 0)
+    throw new RelayError(
+      'unauthenticated',
+      'no API key: send the gateway key as "Authorization: Bearer", x-api-key, x-goog-api-key or api-key',
+    )
+  for (const key of presented) {
+    const caller = configuration.apiKeysByHash.get(hashApiKey(key))
+    if (caller === undefined) continue
+    if (!caller.enabled)
+      throw new RelayError('unauthenticated', `the API key '${caller.name}' is disabled: enable it in Octopus`)
+    if (caller.expiresAt !== null && caller.expiresAt <= nowMs)
+      throw new RelayError(
+        'unauthenticated',
+        `the API key '${caller.name}' expired on ${new Date(caller.expiresAt).toISOString()}`,
+      )
+    return caller
+  }
+  throw new RelayError('unauthenticated', 'the API key is not known to this gateway: copy it again from Octopus')
+}
+
+/**
+ * The group behind a public model name: the key's mapping, then the exact name, an alias, an alias with `*`, and last
+ * `channel/model` where that is switched on.
+ * @throws RelayError `model_not_found`, `forbidden`
+ */
+export function resolveGroup(configuration: Configuration, model: string, caller: ApiKey): Group {
+  const wanted = Object.hasOwn(caller.modelMapping, model) ? (caller.modelMapping[model] ?? model) : model
+  const group = findGroup(configuration, wanted)
+  if (group === undefined) {
+    const known = visibleGroups(configuration, caller)
+      .slice(0, 5)
+      .map(({ name }) => name)
+    const hint = known.length === 0 ? 'no group exists yet: make one in Octopus' : `known here: ${known.join(', ')}`
+    throw new RelayError('model_not_found', `the model '${model}' does not exist (${hint})`, { param: 'model' })
+  }
+  if (caller.allowedGroups !== null && !caller.allowedGroups.has(group.name))
+    throw new RelayError('forbidden', `the API key '${caller.name}' may not use the model '${model}'`, {
+      param: 'model',
+    })
+  return group
+}
+
+/** The groups that a key may use, by name. */
+export function visibleGroups(configuration: Configuration, caller: ApiKey): readonly Group[] {
+  return [...configuration.groups.values()]
+    .filter(({ name }) => caller.allowedGroups === null || caller.allowedGroups.has(name))
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+}
+
+function findGroup(configuration: Configuration, name: string): Group | undefined {
+  const exact = configuration.groupsByName.get(name)
+  if (exact !== undefined) return exact
+  for (const group of configuration.groups.values()) if (group.aliases.includes(name)) return group
+  for (const group of configuration.groups.values())
+    if (group.aliases.some((alias) => alias.includes('*') && matchesWildcard(alias, name))) return group
+  return configuration.settings.relay.exposeChannelModels ? channelModel(configuration, name) : undefined
+}
+
+function matchesWildcard(alias: string, name: string): boolean {
+  const parts = alias.split('*').map((part) => part.replaceAll(/[.+?^${}()|[\]\\]/g, '\\$&'))
+  return new RegExp(`^${parts.join('.*')}$`, 'su').test(name)
+}
+
+/** `channel/model`: a group of one member that exists for this request only. */
+function channelModel(configuration: Configuration, name: string): Group | undefined {
+  for (const channel of configuration.channels.values()) {
+    if (!name.startsWith(`${channel.name}/`)) continue
+    const model = name.slice(channel.name.length + 1)
+    if (channel.models.includes(model)) return singleMember(channel, model)
+  }
+  return undefined
+}
+
+function singleMember(channel: Channel, model: string): Group {
+  return {
+    id: 0,
+    name: `${channel.name}/${model}`,
+    mode: 'failover',
+    aliases: [],
+    items: [{ id: 0, groupId: 0, channelId: channel.id, model, priority: 1, weight: 1, enabled: true }],
+    pinnedItemId: null,
+    policy: {},
+    affinitySeconds: 0,
+    createdAt: 0,
+  }
+}

@@ -1,0 +1,370 @@
+import { gunzipSync, brotliDecompressSync, inflateSync, zstdDecompressSync } from 'node:zlib'
+import { RelayError } from '../errors.ts'
+import type { Loss, WireFormat } from '../model/request.ts'
+import type { Usage } from '../model/response.ts'
+import type { Protocol } from '../protocols/codec.ts'
+import { asObject } from '../protocols/narrow.ts'
+import type { Exchange, ExchangeHandler, HeaderMap, Send, UpstreamRequest } from '../upstream/exchange.ts'
+import { clientHeaders } from '../upstream/target.ts'
+import type { Deadline, TimerWheel } from '../upstream/timer-wheel.ts'
+import type { Conversation } from './call.ts'
+import { ConvertPump, VerbatimPump, type Pump } from './pump.ts'
+
+/** An upstream's refusal needs no more room than this for its words. */
+const ERROR_BODY_CAP_BYTES = 256 * 1024
+/** A whole reply is held in memory until it is complete: it can still fail over. */
+const WHOLE_CAP_BYTES = 256 * 1024 * 1024
+
+/** What one try needs, beyond the request itself. */
+export interface AttemptPlan {
+  readonly request: UpstreamRequest
+  readonly send: Send
+  readonly upstream: Protocol
+  readonly client: Protocol
+  /** The client wants a stream. */
+  readonly stream: boolean
+  /** Set when the formats differ. */
+  readonly conversation: Conversation | null
+  /** The channel's id as opaque thoughts carry it. */
+  readonly origin: string
+  readonly loss: (loss: Loss) => void
+  readonly fallback: { readonly id: string; readonly createdAt: number }
+  /** `performance.now()` by which the first meaningful event must have come; Infinity: no limit. */
+  readonly commitBy: number
+  readonly commitWaitMs: number
+  /** `performance.now()` by which all must be over; Infinity: no limit. */
+  readonly endBy: number
+  readonly wheel: TimerWheel
+}
+
+/** The bytes of an upstream's refusal, for a client of the same format. */
+export interface UpstreamWords {
+  readonly format: WireFormat
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: Buffer
+}
+
+export type Outcome =
+  | {
+      readonly kind: 'whole'
+      readonly status: number
+      readonly headers: Readonly<Record<string, string>>
+      readonly body: Buffer
+      readonly usage: Usage | undefined
+      readonly sample: () => string
+    }
+  | { readonly kind: 'stream'; readonly headers: Readonly<Record<string, string>>; readonly pump: Pump }
+  | { readonly kind: 'failed'; readonly error: RelayError; readonly words: UpstreamWords | null }
+
+/** Where a committed stream goes. */
+export interface ReplySink {
+  write(bytes: Buffer | string): void
+  /** The last call. `error` says what the client must still be told; null: the reply is complete, or the failure is told already. */
+  end(error: RelayError | null): void
+}
+
+/**
+ * One try at one upstream: sends, waits for the first meaningful event (or the whole reply), and settles `outcome` once. A stream
+ * goes on after that: `connect` says where to.
+ */
+export class Attempt implements ExchangeHandler, Deadline {
+  at: number
+  readonly outcome: Promise<Outcome>
+  /** The upstream's HTTP status; null: it never answered. */
+  status: number | null = null
+  /** `performance.now()` when the upstream's last byte had come. */
+  upstreamEndedAt = 0
+  readonly #plan: AttemptPlan
+  readonly #settle: (outcome: Outcome) => void
+  readonly #exchange: Exchange
+  #headers: HeaderMap = {}
+  #pump: Pump | null = null
+  #settled = false
+  #body: Buffer[] = []
+  #bodyBytes = 0
+  #sink: ReplySink | null = null
+  #early: (Buffer | string)[] = []
+  #ended: { readonly error: RelayError | null } | null = null
+
+  constructor(plan: AttemptPlan) {
+    this.#plan = plan
+    const { promise, resolve } = Promise.withResolvers<Outcome>()
+    this.outcome = promise
+    this.#settle = resolve
+    this.at = Math.min(plan.commitBy, plan.endBy)
+    if (this.at !== Infinity) plan.wheel.watch(this)
+    this.#exchange = plan.send(plan.request, this)
+  }
+
+  onHead(status: number, headers: HeaderMap): void {
+    this.status = status
+    this.#headers = headers
+    if (status < 200 || status >= 300 || !this.#plan.stream) return
+    const type = headers['content-type'] ?? ''
+    if (!isEventStream(type)) return // collected whole, to say what came instead
+    if (!isIdentity(headers)) {
+      this.#fail(
+        new RelayError(
+          'upstream_failed',
+          `the upstream compressed its stream (${headers['content-encoding'] ?? ''}) unasked`,
+        ),
+      )
+      return
+    }
+    this.#pump = this.#openPump()
+  }
+
+  onData(chunk: Buffer): void {
+    if (this.#pump === null) {
+      this.#collect(chunk)
+      return
+    }
+    const out = this.#pump.push(chunk)
+    if (!this.#settled) {
+      if (this.#pump.committed) this.#commit(this.#pump)
+      else if (this.#pump.failure !== null) {
+        this.#fail(this.#pump.failure)
+        return
+      }
+    }
+    if (out !== null) this.#give(out)
+    if (this.#settled && this.#pump.failure !== null && this.#plan.conversation !== null) {
+      // the encoder has told the error and closed the stream: what the upstream still says is of no use
+      this.#exchange.abort()
+      this.#endStream(this.#pump)
+    }
+  }
+
+  onEnd(): void {
+    this.upstreamEndedAt = performance.now()
+    const pump = this.#pump
+    if (pump === null) {
+      this.#endWhole()
+      return
+    }
+    const out = pump.end()
+    if (!this.#settled) {
+      if (!pump.committed) {
+        this.#fail(pump.failure ?? new RelayError('upstream_failed', 'the upstream sent an empty stream'))
+        return
+      }
+      this.#commit(pump)
+    }
+    if (out !== null) this.#give(out)
+    this.#endStream(pump)
+  }
+
+  onError(error: Error): void {
+    this.upstreamEndedAt = performance.now()
+    this.#break(
+      error instanceof RelayError ? error : new RelayError('upstream_failed', error.message, { cause: error }),
+    )
+  }
+
+  /** Called by the wheel: too long until the first meaningful event, or too long altogether. */
+  expire(): void {
+    this.#exchange.abort()
+    const seconds = Math.round(this.#plan.commitWaitMs / 100) / 10
+    this.#break(
+      this.#settled
+        ? new RelayError('upstream_timeout', 'the answer took longer than the total time allowed')
+        : new RelayError('upstream_timeout', `no answer began within ${seconds} s of the request's arrival`),
+    )
+  }
+
+  /** The client is gone, or nobody wants the answer any more. */
+  abort(): void {
+    this.#plan.wheel.drop(this)
+    this.#exchange.abort()
+    if (!this.#settled) {
+      this.#settled = true
+      this.#settle({ kind: 'failed', error: new RelayError('cancelled', 'the client went away'), words: null })
+    }
+    this.#ended ??= { error: null }
+  }
+
+  pause(): void {
+    this.#exchange.pause()
+  }
+
+  resume(): void {
+    this.#exchange.resume()
+  }
+
+  /** From here on the stream's bytes go to `sink`; what came meanwhile is given first. */
+  connect(sink: ReplySink): void {
+    this.#sink = sink
+    const early = this.#early
+    this.#early = []
+    for (const bytes of early) sink.write(bytes)
+    if (this.#ended !== null) sink.end(this.#ended.error)
+  }
+
+  #openPump(): Pump {
+    const { conversation, upstream, client, origin, loss, fallback } = this.#plan
+    if (conversation === null) return new VerbatimPump(upstream)
+    return new ConvertPump({ upstream, client, request: conversation.request, origin, loss, fallback })
+  }
+
+  #commit(pump: Pump): void {
+    this.#settled = true
+    this.at = this.#plan.endBy
+    const headers = this.#plan.conversation === null ? clientHeaders(this.#headers) : streamHeaders
+    this.#settle({ kind: 'stream', headers, pump })
+  }
+
+  #give(bytes: Buffer | string): void {
+    if (this.#sink === null) this.#early.push(bytes)
+    else this.#sink.write(bytes)
+  }
+
+  #endStream(pump: Pump): void {
+    this.#close(pump.failure === null || pump.failureTold ? null : pump.failure)
+  }
+
+  #close(error: RelayError | null): void {
+    if (this.#ended !== null) return
+    this.#plan.wheel.drop(this)
+    this.#ended = { error }
+    this.#sink?.end(error)
+  }
+
+  /** Something failed outside the reply's own grammar: network, time. */
+  #break(error: RelayError): void {
+    if (!this.#settled) {
+      this.#fail(error)
+      return
+    }
+    const pump = this.#pump
+    if (pump === null) return
+    const told = pump.break(error)
+    if (told !== null) this.#give(told)
+    this.#endStream(pump)
+  }
+
+  #fail(error: RelayError, words: UpstreamWords | null = null): void {
+    if (this.#settled) return
+    this.#settled = true
+    this.#plan.wheel.drop(this)
+    this.#exchange.abort()
+    this.#body = []
+    this.#settle({ kind: 'failed', error, words })
+  }
+
+  #collect(chunk: Buffer): void {
+    const refused = this.status === null || this.status >= 300
+    if (refused && this.#bodyBytes > ERROR_BODY_CAP_BYTES) return
+    this.#bodyBytes += chunk.length
+    this.#body.push(chunk)
+    if (this.#bodyBytes > WHOLE_CAP_BYTES)
+      this.#fail(new RelayError('upstream_failed', 'the upstream sent more than 256 MB as one reply'))
+  }
+
+  #endWhole(): void {
+    const body = Buffer.concat(this.#body, this.#bodyBytes)
+    this.#body = []
+    const status = this.status ?? 0
+    let plain: Buffer
+    try {
+      plain = decompress(body, this.#headers)
+    } catch (cause) {
+      this.#fail(new RelayError('upstream_failed', 'the upstream sent a damaged compressed reply', { cause }))
+      return
+    }
+    if (status < 200 || status >= 300) this.#refused(status, body, plain)
+    else if (this.#plan.stream) this.#notAStream(plain)
+    else this.#whole(status, body, plain)
+  }
+
+  #refused(status: number, body: Buffer, plain: Buffer): void {
+    const { upstream } = this.#plan
+    const error = upstream.decodeError(status, this.#headers, plain.toString('utf8'))
+    this.#fail(error, { format: upstream.format, status, headers: clientHeaders(this.#headers), body })
+  }
+
+  /** A stream was asked for and something else came. An error body behind a 200 is told in its own words. */
+  #notAStream(plain: Buffer): void {
+    const parsed = parseJson(plain)
+    const object = asObject(parsed)
+    const told = object === undefined ? undefined : this.#plan.upstream.summarise(object).error
+    const type = this.#headers['content-type'] ?? 'no content type'
+    this.#fail(told ?? new RelayError('upstream_failed', `the upstream answered a stream request with ${type}`))
+  }
+
+  #whole(status: number, body: Buffer, plain: Buffer): void {
+    const { upstream, client, conversation, origin, loss, fallback } = this.#plan
+    const object = asObject(parseJson(plain))
+    if (object === undefined) {
+      this.#fail(
+        new RelayError('upstream_failed', 'the upstream answered 200 with something that is not a JSON object'),
+      )
+      return
+    }
+    const summary = upstream.summarise(object)
+    if (summary.error !== undefined || summary.empty) {
+      this.#fail(
+        summary.error ?? new RelayError('upstream_failed', 'the upstream answered 200 without any answer in it'),
+      )
+      return
+    }
+    this.#plan.wheel.drop(this)
+    this.#settled = true
+    const common = { status, usage: summary.usage, sample: () => plain.toString('utf8', 0, SAMPLE_CAP_BYTES) }
+    if (conversation === null) {
+      this.#settle({ kind: 'whole', ...common, headers: clientHeaders(this.#headers), body })
+      return
+    }
+    try {
+      const response = upstream.codec.decodeResponse(object, { origin, loss })
+      const named = {
+        ...response,
+        id: response.id === '' ? fallback.id : response.id,
+        createdAt: response.createdAt === 0 ? fallback.createdAt : response.createdAt,
+      }
+      const encoded = Buffer.from(JSON.stringify(client.codec.encodeResponse(named, conversation.request)), 'utf8')
+      this.#settle({ kind: 'whole', ...common, status: 200, headers: jsonHeaders, body: encoded })
+    } catch (cause) {
+      const error =
+        cause instanceof RelayError ? cause : new RelayError('internal', 'the reply could not be converted', { cause })
+      this.#settle({ kind: 'failed', error, words: null })
+    }
+  }
+}
+
+const SAMPLE_CAP_BYTES = 256 * 1024
+
+const streamHeaders = { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-cache' }
+const jsonHeaders = { 'content-type': 'application/json; charset=utf-8' }
+
+const isEventStream = (contentType: string): boolean => contentType.toLowerCase().startsWith('text/event-stream')
+
+const isIdentity = (headers: HeaderMap): boolean => {
+  const encoding = headers['content-encoding']
+  return encoding === undefined || encoding === '' || encoding === 'identity'
+}
+
+/** We never ask for compression; where an upstream compresses all the same, the client gets its bytes and we read a copy. */
+function decompress(body: Buffer, headers: HeaderMap): Buffer {
+  const options = { maxOutputLength: WHOLE_CAP_BYTES }
+  switch (headers['content-encoding']) {
+    case 'gzip':
+      return gunzipSync(body, options)
+    case 'deflate':
+      return inflateSync(body, options)
+    case 'br':
+      return brotliDecompressSync(body, options)
+    case 'zstd':
+      return zstdDecompressSync(body, options)
+    default:
+      return body
+  }
+}
+
+function parseJson(body: Buffer): unknown {
+  try {
+    return JSON.parse(body.toString('utf8'))
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,266 @@
+import { RelayError } from '../errors.ts'
+import type { ChatRequest, ReportLoss } from '../model/request.ts'
+import type { StreamEvent, Usage } from '../model/response.ts'
+import type { Protocol, ReplyReader, StreamDecoder, StreamEncoder } from '../protocols/codec.ts'
+import { decodeFrame, SseSplitter, type RawFrame } from '../protocols/sse.ts'
+import { WholeFrames } from '../protocols/whole-frames.ts'
+
+/** More held back than this before the first meaningful event: no longer an introduction, so it is let through. */
+const HELD_CAP_BYTES = 8 * 1024 * 1024
+
+/** Turns an upstream's stream into the client's, and says when the reply is worth committing to. */
+export interface Pump {
+  /** Feeds bytes; gives what the client shall get now (nothing before the commit: it is held). */
+  push(chunk: Buffer): Buffer | string | null
+  /** The source closed. Gives the rest; `failure` tells whether the reply ended properly. */
+  end(): Buffer | string | null
+  /** The connection broke or time ran out. Gives what tells the client so, where the pump can say it in the stream's own grammar. */
+  break(error: RelayError): string | null
+  /** The first meaningful event has come: from here on nothing can fail over. */
+  readonly committed: boolean
+  /** What is wrong with the reply: before the commit it fails over, after it the client has been or must be told. */
+  readonly failure: RelayError | null
+  /** The client has read of the failure inside the stream already. */
+  readonly failureTold: boolean
+  readonly usage: Usage | undefined
+  /** A sample of the reply's text, for counting tokens where the upstream named none; and the share of the reply it is. */
+  readonly sample: { readonly text: string; readonly share: number }
+}
+
+const truncated = (): RelayError =>
+  new RelayError('upstream_failed', 'the upstream ended its stream without saying that the answer is complete')
+
+const nothingCame = (): RelayError =>
+  new RelayError('upstream_failed', 'the upstream ended its stream without any answer in it')
+
+/** Enough text for a fair estimate; the rest is extrapolated. */
+const SAMPLE_CAP_CHARS = 32 * 1024
+
+/** Same format on both sides: bytes pass untouched, a reader sees a copy. */
+export class VerbatimPump implements Pump {
+  committed = false
+  failure: RelayError | null = null
+  /** After the commit the upstream's own words pass to the client; a cut stream has no words. */
+  failureTold = false
+  readonly #reader: ReplyReader
+  readonly #protocol: Protocol
+  readonly #splitter = new SseSplitter()
+  readonly #frames = new WholeFrames()
+  #held: Buffer[] = []
+  #heldBytes = 0
+  #sampled: RawFrame[] = []
+  #sampledChars = 0
+  #totalChars = 0
+  readonly #see = (raw: RawFrame): void => this.#frame(raw)
+
+  constructor(protocol: Protocol) {
+    this.#protocol = protocol
+    this.#reader = protocol.reader()
+  }
+
+  get usage(): Usage | undefined {
+    return this.#reader.usage
+  }
+
+  push(chunk: Buffer): Buffer | null {
+    this.#splitter.push(chunk, this.#see)
+    const last = chunk.length - 1
+    this.atBoundary =
+      chunk[last] === 10 && (chunk[last - 1] === 10 || (chunk[last - 1] === 13 && chunk[last - 2] === 10))
+    if (this.committed && this.#heldBytes === 0) return chunk
+    this.#held.push(chunk)
+    this.#heldBytes += chunk.length
+    if (!this.committed && this.failure === null && this.#heldBytes > HELD_CAP_BYTES) this.committed = true
+    return this.committed && this.#heldBytes > 0 ? this.#release() : null
+  }
+
+  end(): Buffer | null {
+    this.#splitter.end(this.#see)
+    if (this.failure === null) {
+      if (!this.committed) this.failure = nothingCame()
+      else if (!this.#reader.complete) this.failure = truncated()
+    }
+    // the half of a frame that a cut leaves behind would only break the client's parser
+    const rest = this.failure === null || this.failureTold ? this.#frames.rest() : null
+    if (rest !== null) {
+      this.#held.push(rest)
+      this.#heldBytes += rest.length
+    }
+    return this.committed && this.#heldBytes > 0 ? this.#release() : null
+  }
+
+  break(error: RelayError): null {
+    this.failure ??= error
+    return null
+  }
+
+  get sample(): { readonly text: string; readonly share: number } {
+    const decoder = this.#protocol.codec.decodeStream({ loss: ignoreLoss })
+    let text = ''
+    for (const raw of this.#sampled)
+      for (const event of decoder.push(decodeFrame(raw))) if (event.type === 'block-delta') text += event.text
+    return { text, share: this.#totalChars === 0 ? 1 : this.#sampledChars / this.#totalChars }
+  }
+
+  #frame(raw: RawFrame): void {
+    this.#totalChars += raw.data.length
+    if (this.#sampledChars < SAMPLE_CAP_CHARS && this.#reader.usage === undefined) {
+      this.#sampled.push(raw)
+      this.#sampledChars += raw.data.length
+    }
+    if (this.failure !== null) return
+    if (this.committed && !this.#reader.wants(raw.data)) return
+    const meaning = this.#reader.read(decodeFrame(raw))
+    if (meaning instanceof RelayError) {
+      this.failure = meaning
+      this.failureTold = this.committed
+    } else if (meaning === 'content') this.committed = true
+    else if (meaning === 'end' && !this.committed) this.failure = nothingCame()
+  }
+
+  #release(): Buffer {
+    const [first] = this.#held
+    const bytes = this.#held.length === 1 && first !== undefined ? first : Buffer.concat(this.#held, this.#heldBytes)
+    this.#held = []
+    this.#heldBytes = 0
+    return bytes
+  }
+}
+
+const ignoreLoss: ReportLoss = () => undefined
+
+export interface Conversion {
+  readonly upstream: Protocol
+  readonly client: Protocol
+  readonly request: ChatRequest
+  /** The channel, stamped on opaque thoughts. */
+  readonly origin: string
+  readonly loss: ReportLoss
+  /** Stands in where the upstream gave no id or time. */
+  readonly fallback: { readonly id: string; readonly createdAt: number }
+}
+
+/** Different formats: frames are decoded into events and encoded again. */
+export class ConvertPump implements Pump {
+  committed = false
+  failure: RelayError | null = null
+  failureTold = false
+  usage: Usage | undefined
+  readonly #decoder: StreamDecoder
+  readonly #encoder: StreamEncoder
+  readonly #conversion: Conversion
+  readonly #splitter = new SseSplitter()
+  #out = ''
+  #sampled = ''
+  #totalChars = 0
+  #finished = false
+  readonly #see = (raw: RawFrame): void => {
+    if (this.failure === null) this.#take(this.#decoder.push(decodeFrame(raw)))
+  }
+
+  constructor(conversion: Conversion) {
+    this.#conversion = conversion
+    this.#decoder = conversion.upstream.codec.decodeStream({ origin: conversion.origin, loss: conversion.loss })
+    this.#encoder = conversion.client.codec.encodeStream(conversion.request)
+  }
+
+  push(chunk: Buffer): string | null {
+    this.#splitter.push(chunk, this.#see)
+    if (!this.committed && this.failure === null && this.#out.length > HELD_CAP_BYTES) this.committed = true
+    return this.#flush()
+  }
+
+  end(): string | null {
+    this.#splitter.end(this.#see)
+    if (this.failure === null) this.#take(this.#decoder.end())
+    if (this.failure === null && !this.committed) this.failure = nothingCame()
+    if (this.failure === null && !this.#finished) {
+      this.failure = truncated()
+      this.#tell(this.failure)
+    }
+    if (this.committed && this.failure === null) this.#out += this.#encoder.end()
+    return this.#flush()
+  }
+
+  break(error: RelayError): string | null {
+    if (this.failure !== null) return null
+    this.failure = error
+    if (!this.committed) return null
+    this.#tell(error)
+    return this.#flush()
+  }
+
+  get sample(): { readonly text: string; readonly share: number } {
+    return { text: this.#sampled, share: this.#totalChars === 0 ? 1 : this.#sampled.length / this.#totalChars }
+  }
+
+  #take(events: readonly StreamEvent[]): void {
+    for (const event of events) {
+      if (this.failure !== null) return
+      switch (event.type) {
+        case 'error':
+          this.failure = event.error
+          if (this.committed) this.#tell(event.error)
+          return
+        case 'usage':
+          this.usage = event.usage
+          break
+        case 'start': {
+          const { id, createdAt } = this.#conversion.fallback
+          if (event.usage !== undefined) this.usage = event.usage
+          this.#out += this.#encoder.push({
+            ...event,
+            id: event.id === '' ? id : event.id,
+            createdAt: event.createdAt === 0 ? createdAt : event.createdAt,
+          })
+          continue
+        }
+        case 'finish':
+          this.#finished = true
+          break
+        case 'block-delta':
+          this.#totalChars += event.text.length
+          if (this.#sampled.length < SAMPLE_CAP_CHARS) this.#sampled += event.text
+          break
+        case 'block-start':
+        case 'block-end':
+        case 'citation':
+          break
+      }
+      if (!this.committed && isMeaningful(event)) this.committed = true
+      this.#out += this.#encoder.push(event)
+    }
+  }
+
+  #tell(error: RelayError): void {
+    this.#out += this.#encoder.push({ type: 'error', error })
+    this.failureTold = true
+  }
+
+  #flush(): string | null {
+    if (!this.committed || this.#out === '') return null
+    const out = this.#out
+    this.#out = ''
+    return out
+  }
+}
+
+/** What a client would notice: text, thought, a call, a picture, or a verdict (refused, filtered, cut by its own limit). */
+function isMeaningful(event: StreamEvent): boolean {
+  switch (event.type) {
+    case 'block-delta':
+      return event.text !== ''
+    case 'block-start':
+      return event.block.type === 'tool-call' || event.block.type === 'media'
+    case 'block-end':
+      return event.opaque !== undefined
+    case 'finish':
+      return event.finish.reason !== 'stop' && event.finish.reason !== 'other'
+    case 'citation':
+      return true
+    case 'start':
+    case 'usage':
+    case 'error':
+      return false
+  }
+}

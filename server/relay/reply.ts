@@ -1,0 +1,110 @@
+import type { ServerResponse } from 'node:http'
+import type { RelayError } from '../errors.ts'
+import type { Protocol, RouteMatch } from '../protocols/codec.ts'
+import type { Deadline, TimerWheel } from '../upstream/timer-wheel.ts'
+import type { ReplySink } from './attempt.ts'
+import type { Pump } from './pump.ts'
+
+/** What a stream delivery needs of its surroundings. */
+export interface Delivery {
+  readonly response: ServerResponse
+  readonly protocol: Protocol
+  readonly route: RouteMatch
+  readonly pump: Pump
+  readonly wheel: TimerWheel
+  /** A keep-alive after so much silence; 0: none. */
+  readonly keepAliveMs: number
+  readonly pause: () => void
+  readonly resume: () => void
+  /** Called once, before the last byte goes out: the accounting's moment. */
+  readonly finished: (error: RelayError | null) => void
+}
+
+/**
+ * Writes a committed stream to the client: what one socket read brought goes out as one write in the same tick, the upstream is
+ * paused while the client cannot take more, silence is bridged by keep-alives where a frame has ended, and a failure that the
+ * stream itself does not tell is told in the client's format.
+ */
+export class StreamWriter implements ReplySink, Deadline {
+  at = Infinity
+  readonly #delivery: Delivery
+  readonly #reframe: ReturnType<NonNullable<Protocol['reframe']>>
+  #queue: (Buffer | string)[] = []
+  #paused = false
+  #over = false
+
+  constructor(delivery: Delivery) {
+    this.#delivery = delivery
+    this.#reframe = delivery.protocol.reframe?.(delivery.route) ?? null
+    if (delivery.keepAliveMs > 0 && delivery.protocol.keepAlive !== '') {
+      this.at = performance.now() + delivery.keepAliveMs
+      delivery.wheel.watch(this)
+    }
+  }
+
+  write(bytes: Buffer | string): void {
+    if (this.#over) return
+    if (this.#queue.push(bytes) === 1) process.nextTick(flush, this)
+  }
+
+  end(error: RelayError | null): void {
+    if (this.#over) return
+    this.#over = true
+    const { response, protocol, route, wheel, pump, finished } = this.#delivery
+    wheel.drop(this)
+    finished(error ?? pump.failure)
+    // one byte of the reply at least is still here: what was counted above was counted before the client had all
+    this.flush()
+    if (error !== null) {
+      response.end(protocol.encodeStreamError(error, route))
+      return
+    }
+    const tail = this.#reframe?.end() ?? ''
+    if (tail === '') response.end()
+    else response.end(tail)
+  }
+
+  /** The client is gone: nothing is written any more. */
+  drop(): void {
+    this.#over = true
+    this.#queue = []
+    this.#delivery.wheel.drop(this)
+  }
+
+  expire(): void {
+    if (this.#over) return
+    const { response, protocol, wheel, keepAliveMs } = this.#delivery
+    if (this.#queue.length === 0 && !this.#paused) response.write(protocol.keepAlive)
+    this.at = performance.now() + keepAliveMs
+    wheel.watch(this)
+  }
+
+  flush(): void {
+    const queue = this.#queue
+    if (queue.length === 0) return
+    this.#queue = []
+    const { response, keepAliveMs } = this.#delivery
+    if (this.at !== Infinity) this.at = performance.now() + keepAliveMs
+    const [first] = queue
+    const joined =
+      queue.length === 1 && first !== undefined
+        ? first
+        : queue.every((part) => typeof part === 'string')
+          ? queue.join('')
+          : Buffer.concat(queue.map((part) => (typeof part === 'string' ? Buffer.from(part) : part)))
+    const bytes = this.#reframe === null ? joined : this.#reframe.push(toBuffer(joined))
+    if (bytes === '' || response.write(bytes) || this.#paused) return
+    this.#paused = true
+    this.#delivery.pause()
+    response.once('drain', () => {
+      this.#paused = false
+      this.#delivery.resume()
+    })
+  }
+}
+
+const toBuffer = (bytes: Buffer | string): Buffer => (typeof bytes === 'string' ? Buffer.from(bytes) : bytes)
+
+function flush(writer: StreamWriter): void {
+  writer.flush()
+}
