@@ -62,5 +62,7 @@ export const ApiKeyUpdate = z.object({
   modelMapping: z.record(z.string(), z.string()).optional(),
   budget: Budget.optional(),
   limits: RateLimits.optional(),
+  /** Replaces the key itself; what it has used so far stays counted. */
+  key: ApiKeySecret.optional(),
 })
 export type ApiKeyUpdate = z.output<typeof ApiKeyUpdate>

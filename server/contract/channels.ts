@@ -171,3 +171,21 @@ export const ChannelTypeRow = z.object({
   warning: z.string().nullable(),
 })
 export type ChannelTypeRow = z.output<typeof ChannelTypeRow>
+
+/** What a provider is asked with: a channel that stands, a form that is still being filled in, or a form over a channel (its stored keys serve where none is typed). */
+export const FetchModels = z
+  .object({
+    id: z.int().optional(),
+    draft: z
+      .object({
+        type: z.string().min(1),
+        endpoints: z.array(EndpointRow).max(32).default([]),
+        keys: z.array(ChannelKeyInput).max(1000).default([]),
+        headers: z.array(HeaderRule).max(64).default([]),
+        proxy: ProxyChoice.default({ mode: 'none' }),
+        modelFilter: RegexText.or(z.literal('')).default(''),
+      })
+      .optional(),
+  })
+  .refine(({ id, draft }) => id !== undefined || draft !== undefined, 'must name a channel by id, or describe a draft')
+export type FetchModels = z.output<typeof FetchModels>

@@ -72,3 +72,24 @@ export const Settings = z.object({
     .prefault({}),
 })
 export type Settings = z.output<typeof Settings>
+
+type Fields = Readonly<Record<string, z.ZodDefault<z.ZodType>>>
+type Patched<F extends Fields> = z.ZodOptional<
+  z.ZodObject<{ -readonly [K in keyof F]: z.ZodOptional<ReturnType<F[K]['unwrap']>> }, z.core.$strict>
+>
+
+/** The same fields, each optional and without its default: what is absent stays as it is, what is unknown is refused. */
+function patchOf<F extends Fields>(section: z.ZodPrefault<z.ZodObject<F>>): Patched<F> {
+  const fields = Object.entries<z.ZodDefault<z.ZodType>>(section.unwrap().shape)
+  const optional = Object.fromEntries(fields.map(([name, field]) => [name, field.unwrap().optional()]))
+  return z.strictObject(optional).optional() as unknown as Patched<F> // entries lose the names that the type keeps
+}
+
+export const SettingsPatch = z.strictObject({
+  relay: patchOf(Settings.shape.relay),
+  network: patchOf(Settings.shape.network),
+  log: patchOf(Settings.shape.log),
+  sync: patchOf(Settings.shape.sync),
+  antigravity: patchOf(Settings.shape.antigravity),
+})
+export type SettingsPatch = z.output<typeof SettingsPatch>
