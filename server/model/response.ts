@@ -73,6 +73,6 @@ export type StreamEvent =
     }
   | { readonly type: 'citation'; readonly index: number; readonly citation: Citation; readonly choice?: number }
   | { readonly type: 'block-end'; readonly index: number; readonly opaque?: Opaque; readonly choice?: number }
-  | { readonly type: 'usage'; readonly usage: Usage }
+  | { readonly type: 'usage'; readonly usage: Usage; readonly serviceTier?: string }
   | { readonly type: 'finish'; readonly finish: Finish; readonly choice?: number }
   | { readonly type: 'error'; readonly error: RelayError }
