@@ -1,0 +1,51 @@
+import type { Json, JsonObject } from '../../model/request.ts'
+import { asArray, asObject, asString } from '../narrow.ts'
+
+const snakeNames = new Map<string, string>()
+
+/** The other spelling of a proto field's name: `inlineData` → `inline_data`. */
+export function snakeCase(name: string): string {
+  let snake = snakeNames.get(name)
+  if (snake === undefined) {
+    snake = name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+    snakeNames.set(name, snake)
+  }
+  return snake
+}
+
+/** A request's field in either spelling: the API's JSON reader accepts both, answers are always camelCase. */
+export function pick(object: JsonObject, name: string): Json | undefined {
+  return object[name] ?? object[snakeCase(name)]
+}
+
+/** What surrounds one answer: nothing (Gemini) or an envelope (Antigravity). */
+export type Unwrap = (body: JsonObject) => JsonObject
+
+export const bare: Unwrap = (body) => body
+
+/** The answer's candidates; a damaged entry is left out, because one of them must not hide the others. */
+export function candidatesOf(body: JsonObject): readonly JsonObject[] {
+  return objects(body['candidates'])
+}
+
+export function partsOf(candidate: JsonObject): readonly JsonObject[] {
+  return objects(asObject(candidate['content'])?.['parts'])
+}
+
+export function objects(value: unknown): readonly JsonObject[] {
+  const list = asArray(value)
+  if (list === undefined) return []
+  return list.map(asObject).filter((entry) => entry !== undefined)
+}
+
+/** The word with which the upstream ended a candidate; compatible servers send `''` or null while it goes on. */
+export function finishReasonOf(candidate: JsonObject): string | undefined {
+  const reason = asString(candidate['finishReason'])
+  return reason === '' || reason === 'FINISH_REASON_UNSPECIFIED' ? undefined : reason
+}
+
+/** Set when the prompt was refused: such an answer has no candidates. */
+export function blockReasonOf(body: JsonObject): string | undefined {
+  const reason = asString(asObject(body['promptFeedback'])?.['blockReason'])
+  return reason === '' || reason === 'BLOCK_REASON_UNSPECIFIED' ? undefined : reason
+}
