@@ -43,7 +43,7 @@ function perform(request: UpstreamRequest, turn: () => number): Performance {
   if (script.silent === true) return { head: null, pieces: [], ends: false }
   if (script.error !== undefined) return failure(dialect, script.error)
   const answer = answerOf(script, question)
-  if (!question.stream) return damaged(script, whole(200, dialect.whole(answer)))
+  if (!question.stream) return damaged(script, whole(200, dialect.whole(answer), script.paceMs * answer.outputTokens))
 
   const pieces = dialect
     .stream(answer, question)
@@ -89,10 +89,10 @@ function broken(pieces: Performance['pieces']): string {
   return `${half(first)}${end}`
 }
 
-function whole(status: number, body: object): Performance {
+function whole(status: number, body: object, delayMs = 0): Performance {
   return {
     head: head(status, 'application/json'),
-    pieces: [{ delayMs: 0, text: JSON.stringify(body) }],
+    pieces: [{ delayMs, text: JSON.stringify(body) }],
     ends: true,
   }
 }
