@@ -68,6 +68,9 @@ export const diff = (kind, from, to) =>
 
 /** The SQL that leads from a SQLite file to the rendered schema; says "empty migration" where they agree. */
 export const diffSqliteFile = (file, schema) =>
-  run('sqlite', file, { from: { tag: 'schemaDatasource', files: [{ path: 'schema.prisma', content: schema }], configDir: root }, to: model(schema) })
+  run('sqlite', file, {
+    from: { tag: 'schemaDatasource', files: [{ path: 'schema.prisma', content: schema }], configDir: root },
+    to: model(schema),
+  })
 
 export const isEmpty = (sql) => /^\s*$|This is an empty migration/.test(sql)

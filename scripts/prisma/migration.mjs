@@ -50,7 +50,7 @@ export async function embed() {
   }))
   const text = `// Written by scripts/prisma/migration.mjs from prisma/migrations/: the program reads no SQL files.
 
-/** One step of the schema. `checksum` is of the SQL file: what was applied once must never change. */
+/** One step of the schema on one database. The checksum is of the SQL file: what was applied once must never change. */
 export interface Script {
   readonly checksum: string
   readonly statements: readonly string[]
