@@ -68,6 +68,13 @@ export const failures = {
     anthropic: 'request_too_large',
     google: 'INVALID_ARGUMENT',
   },
+  headers_too_large: {
+    status: 431,
+    scope: 'request',
+    openai: ['invalid_request_error', null],
+    anthropic: 'invalid_request_error',
+    google: 'INVALID_ARGUMENT',
+  },
   unsupported_media_type: {
     status: 415,
     scope: 'request',

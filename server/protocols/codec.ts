@@ -118,6 +118,8 @@ export interface Endpoint {
 /** All that shared code may know of a format. */
 export interface Protocol {
   readonly format: WireFormat
+  /** Formats of one family share an API beyond the dialect itself (embeddings, images, audio …), which is passed through unread. */
+  readonly family: 'openai' | 'anthropic' | 'google'
   readonly codec: Codec
   /**
    * `path` has no query and no doubled prefix (`/v1/v1`); null when this format does not speak on it.

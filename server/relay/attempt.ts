@@ -2,13 +2,14 @@ import { gunzipSync, brotliDecompressSync, inflateSync, zstdDecompressSync } fro
 import { RelayError } from '../errors.ts'
 import type { Loss, WireFormat } from '../model/request.ts'
 import type { Usage } from '../model/response.ts'
-import type { Protocol } from '../protocols/codec.ts'
+import type { Protocol, RouteMatch } from '../protocols/codec.ts'
 import { asObject } from '../protocols/narrow.ts'
 import type { Exchange, ExchangeHandler, HeaderMap, Send, UpstreamRequest } from '../upstream/exchange.ts'
 import { clientHeaders } from '../upstream/target.ts'
 import type { Deadline, TimerWheel } from '../upstream/timer-wheel.ts'
 import type { Conversation } from './call.ts'
 import { ConvertPump, VerbatimPump, type Pump } from './pump.ts'
+import { RawPump } from './raw-pump.ts'
 
 /** An upstream's refusal needs no more room than this for its words. */
 const ERROR_BODY_CAP_BYTES = 256 * 1024
@@ -23,6 +24,9 @@ export interface AttemptPlan {
   readonly client: Protocol
   /** The client wants a stream. */
   readonly stream: boolean
+  readonly operation: RouteMatch['operation']
+  /** A route outside the five formats: whatever comes is passed on. */
+  readonly raw: boolean
   /** Set when the formats differ. */
   readonly conversation: Conversation | null
   /** The channel's id as opaque thoughts carry it. */
@@ -54,7 +58,12 @@ export type Outcome =
       readonly usage: Usage | undefined
       readonly sample: () => string
     }
-  | { readonly kind: 'stream'; readonly headers: Readonly<Record<string, string>>; readonly pump: Pump }
+  | {
+      readonly kind: 'stream'
+      readonly status: number
+      readonly headers: Readonly<Record<string, string>>
+      readonly pump: Pump
+    }
   | { readonly kind: 'failed'; readonly error: RelayError; readonly words: UpstreamWords | null }
 
 /** Where a committed stream goes. */
@@ -73,8 +82,8 @@ export class Attempt implements ExchangeHandler, Deadline {
   readonly outcome: Promise<Outcome>
   /** The upstream's HTTP status; null: it never answered. */
   status: number | null = null
-  /** `performance.now()` when the upstream's last byte had come. */
-  upstreamEndedAt = 0
+  readonly #sentAt = performance.now()
+  #upstreamEndedAt = 0
   readonly #plan: AttemptPlan
   readonly #settle: (outcome: Outcome) => void
   readonly #exchange: Exchange
@@ -100,7 +109,12 @@ export class Attempt implements ExchangeHandler, Deadline {
   onHead(status: number, headers: HeaderMap): void {
     this.status = status
     this.#headers = headers
-    if (status < 200 || status >= 300 || !this.#plan.stream) return
+    if (status < 200 || status >= 300) return
+    if (this.#plan.raw) {
+      this.#pump = new RawPump(this.#plan.upstream, headers)
+      return
+    }
+    if (!this.#plan.stream) return
     const type = headers['content-type'] ?? ''
     if (!isEventStream(type)) return // collected whole, to say what came instead
     if (!isIdentity(headers)) {
@@ -137,7 +151,7 @@ export class Attempt implements ExchangeHandler, Deadline {
   }
 
   onEnd(): void {
-    this.upstreamEndedAt = performance.now()
+    this.#upstreamEndedAt = performance.now()
     const pump = this.#pump
     if (pump === null) {
       this.#endWhole()
@@ -156,7 +170,7 @@ export class Attempt implements ExchangeHandler, Deadline {
   }
 
   onError(error: Error): void {
-    this.upstreamEndedAt = performance.now()
+    this.#upstreamEndedAt = performance.now()
     this.#break(
       error instanceof RelayError ? error : new RelayError('upstream_failed', error.message, { cause: error }),
     )
@@ -182,6 +196,11 @@ export class Attempt implements ExchangeHandler, Deadline {
       this.#settle({ kind: 'failed', error: new RelayError('cancelled', 'the client went away'), words: null })
     }
     this.#ended ??= { error: null }
+  }
+
+  /** From sending the request to the reply's last byte, in ms. */
+  get upstreamMs(): number {
+    return Math.max(0, this.#upstreamEndedAt - this.#sentAt)
   }
 
   pause(): void {
@@ -211,7 +230,7 @@ export class Attempt implements ExchangeHandler, Deadline {
     this.#settled = true
     this.at = this.#plan.endBy
     const headers = this.#plan.conversation === null ? clientHeaders(this.#headers) : streamHeaders
-    this.#settle({ kind: 'stream', headers, pump })
+    this.#settle({ kind: 'stream', status: this.status ?? 200, headers, pump })
   }
 
   #give(bytes: Buffer | string): void {
@@ -301,7 +320,9 @@ export class Attempt implements ExchangeHandler, Deadline {
       )
       return
     }
-    const summary = upstream.summarise(object)
+    // a token count is no answer: it has neither text nor usage of its own
+    const summary =
+      this.#plan.operation === 'generate' ? upstream.summarise(object) : { usage: undefined, empty: false }
     if (summary.error !== undefined || summary.empty) {
       this.#fail(
         summary.error ?? new RelayError('upstream_failed', 'the upstream answered 200 without any answer in it'),

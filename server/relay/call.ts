@@ -16,8 +16,12 @@ export interface Call {
   readonly protocol: Protocol
   readonly route: RouteMatch
   readonly headers: HeaderMap
+  /** `?key=` of the address: Gemini's way to send a credential. Never logged. */
+  readonly queryKey: string | null
   readonly body: Buffer
   readonly peek: Peek
+  /** Set for routes outside the five formats: this path (and query) below the channel's base URL, these bytes, this content type. */
+  readonly raw?: { readonly path: string; readonly contentType: string }
   /** Decoded once, at the first attempt that needs another format. Throws RelayError `invalid_request`. */
   conversation(): Conversation
 }

@@ -64,12 +64,12 @@ export class VerbatimPump implements Pump {
 
   push(chunk: Buffer): Buffer | null {
     this.#splitter.push(chunk, this.#see)
-    const last = chunk.length - 1
-    this.atBoundary =
-      chunk[last] === 10 && (chunk[last - 1] === 10 || (chunk[last - 1] === 13 && chunk[last - 2] === 10))
-    if (this.committed && this.#heldBytes === 0) return chunk
-    this.#held.push(chunk)
-    this.#heldBytes += chunk.length
+    const whole = this.#frames.push(chunk)
+    if (whole !== null) {
+      if (this.committed && this.#heldBytes === 0) return whole
+      this.#held.push(whole)
+      this.#heldBytes += whole.length
+    }
     if (!this.committed && this.failure === null && this.#heldBytes > HELD_CAP_BYTES) this.committed = true
     return this.committed && this.#heldBytes > 0 ? this.#release() : null
   }

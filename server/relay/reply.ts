@@ -16,6 +16,8 @@ export interface Delivery {
   readonly keepAliveMs: number
   readonly pause: () => void
   readonly resume: () => void
+  /** Sees what goes to the client. */
+  readonly copy: (bytes: Buffer | string) => void
   /** Called once, before the last byte goes out: the accounting's moment. */
   readonly finished: (error: RelayError | null) => void
 }
@@ -40,6 +42,11 @@ export class StreamWriter implements ReplySink, Deadline {
       this.at = performance.now() + delivery.keepAliveMs
       delivery.wheel.watch(this)
     }
+  }
+
+  /** What another frame than the upstream's changes in the answer's headers. */
+  get headers(): Readonly<Record<string, string>> {
+    return this.#reframe === null ? {} : { 'content-type': 'application/json; charset=utf-8' }
   }
 
   write(bytes: Buffer | string): void {
@@ -83,7 +90,7 @@ export class StreamWriter implements ReplySink, Deadline {
     const queue = this.#queue
     if (queue.length === 0) return
     this.#queue = []
-    const { response, keepAliveMs } = this.#delivery
+    const { response, copy, keepAliveMs } = this.#delivery
     if (this.at !== Infinity) this.at = performance.now() + keepAliveMs
     const [first] = queue
     const joined =
@@ -93,7 +100,9 @@ export class StreamWriter implements ReplySink, Deadline {
           ? queue.join('')
           : Buffer.concat(queue.map((part) => (typeof part === 'string' ? Buffer.from(part) : part)))
     const bytes = this.#reframe === null ? joined : this.#reframe.push(toBuffer(joined))
-    if (bytes === '' || response.write(bytes) || this.#paused) return
+    if (bytes === '') return
+    copy(bytes)
+    if (response.write(bytes) || this.#paused) return
     this.#paused = true
     this.#delivery.pause()
     response.once('drain', () => {

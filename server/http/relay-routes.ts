@@ -1,0 +1,219 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { v7 as uuidv7 } from 'uuid'
+import { RelayError } from '../errors.ts'
+import type { HeaderMap, Protocol, RouteMatch } from '../protocols/codec.ts'
+import { lazyConversation, readBody, type Call } from '../relay/call.ts'
+import { refuseLoop } from '../relay/gateway.ts'
+import { Journal, type Bookkeeping } from '../relay/journal.ts'
+import { relay, RelayFailure, type AbortSignalLike, type Answered, type Gateway } from '../relay/relay.ts'
+import { StreamWriter, type Delivery } from '../relay/reply.ts'
+import type { UpstreamWords } from '../relay/attempt.ts'
+
+/** What serving a relay route needs; server/index.ts brings it together. */
+export interface RelayEnvironment {
+  readonly gateway: Gateway
+  readonly wheel: Delivery['wheel']
+  readonly instanceId: string
+  books(): Bookkeeping
+  /** Told when a request begins, for the live view. */
+  begin(arrival: Journal): void
+  limits(): { readonly maxBodyBytes: number; readonly keepAliveMs: number }
+  /** A defect, not a failure: written to the log with its stack. */
+  onDefect(error: unknown): void
+}
+
+/** One request on a relay route, as the front matched it. */
+export interface RelayRequest {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly protocol: Protocol
+  readonly route: RouteMatch
+  readonly queryKey: string | null
+  /** Set for routes outside the five formats: bytes go through unread, `peek` finds the model. */
+  readonly raw?: Call['raw'] & { peek(body: Buffer): Call['peek'] }
+}
+
+/** A client's hang-up, for whoever runs on its behalf now. */
+class HangUp implements AbortSignalLike {
+  aborted = false
+  #listener: (() => void) | null = null
+  /** One listener at a time: the current attempt, then the stream's writer. */
+  onAbort(listener: () => void): void {
+    if (this.aborted) listener()
+    else this.#listener = listener
+  }
+  fire(): void {
+    if (this.aborted) return
+    this.aborted = true
+    this.#listener?.()
+  }
+}
+
+export const requestIdHeader = 'x-octopus-request-id'
+
+/** Serves one relay request to its end: never rejects, and closes its journal exactly once. */
+export async function serveRelay(environment: RelayEnvironment, incoming: RelayRequest): Promise<void> {
+  const { request, response, protocol, route, queryKey, raw } = incoming
+  const id = uuidv7()
+  const at = Date.now()
+  const startedAt = performance.now()
+  const headers = headerMap(request)
+  const hangUp = new HangUp()
+  let journal: Journal | null = null
+  response.on('close', () => {
+    if (response.writableFinished) return
+    hangUp.fire()
+  })
+  const begin = (peek: Pick<Call['peek'], 'model' | 'stream'>): Journal => {
+    const arrival = { id, at, startedAt, format: raw === undefined ? protocol.format : ('passthrough' as const) }
+    return new Journal({ ...arrival, model: peek.model, stream: peek.stream, headers }, environment.books())
+  }
+  try {
+    refuseLoop(headers, environment.instanceId)
+    const limits = environment.limits()
+    const body = await readBody(request, limits.maxBodyBytes)
+    const peek = raw === undefined ? protocol.peek(body, route) : raw.peek(body)
+    const base = { id, at, startedAt, protocol, route, headers, queryKey, body, peek }
+    const call: Call = { ...base, conversation: lazyConversation(base), ...(raw !== undefined && { raw }) }
+    journal = begin(peek)
+    journal.requestBody = body
+    environment.begin(journal)
+    const answered = await relay(call, environment.gateway, { journal, signal: hangUp })
+    journal.answeredBy = answered.member
+    journal.upstreamFormat = raw === undefined ? answered.member.format : 'passthrough'
+    if (answered.outcome.kind === 'whole') sendWhole(answered, { response, journal, id, route })
+    else sendStream(answered, { environment, incoming, journal, hangUp, id })
+  } catch (thrown) {
+    journal ??= begin({ model: route.model ?? '', stream: route.stream ?? false })
+    const words = thrown instanceof RelayFailure ? thrown.words : null
+    const error = relayErrorOf(thrown, environment)
+    sendError(error, { response, protocol, journal, id, words: sameFormat(words, protocol) ? words : null })
+  }
+}
+
+function relayErrorOf(thrown: unknown, environment: RelayEnvironment): RelayError {
+  const error = thrown instanceof RelayFailure ? thrown.error : thrown
+  if (error instanceof RelayError) {
+    if (error.kind === 'internal') environment.onDefect(error.cause ?? error)
+    return error
+  }
+  environment.onDefect(error)
+  return new RelayError('internal', 'the gateway failed on this request: its log says why', { cause: error })
+}
+
+const sameFormat = (words: UpstreamWords | null, protocol: Protocol): boolean => words?.format === protocol.format
+
+function sendWhole(
+  { attempt, outcome }: Answered,
+  to: {
+    readonly response: ServerResponse
+    readonly journal: Journal
+    readonly id: string
+    readonly route: RouteMatch
+  },
+): void {
+  if (outcome.kind !== 'whole') return
+  const { response, journal, id, route } = to
+  journal.firstTokenMs = journal.elapsed()
+  journal.keepResponse(outcome.body)
+  journal.close({
+    httpStatus: outcome.status,
+    error: null,
+    usage: outcome.usage,
+    // counting tokens uses none
+    ...(route.operation === 'generate' && { sample: () => ({ text: outcome.sample(), share: 1 }) }),
+  })
+  const overhead = performance.now() - journal.arrival.startedAt - attempt.upstreamMs
+  response.writeHead(outcome.status, {
+    ...outcome.headers,
+    'content-length': String(outcome.body.length),
+    'x-octopus-overhead-ms': overhead.toFixed(1),
+    [requestIdHeader]: id,
+  })
+  response.end(outcome.body)
+}
+
+function sendStream(
+  { attempt, outcome }: Answered,
+  to: {
+    readonly environment: RelayEnvironment
+    readonly incoming: RelayRequest
+    readonly journal: Journal
+    readonly hangUp: HangUp
+    readonly id: string
+  },
+): void {
+  if (outcome.kind !== 'stream') return
+  const { environment, incoming, journal, hangUp, id } = to
+  const { response, protocol, route } = incoming
+  const { pump } = outcome
+  journal.firstTokenMs = journal.elapsed()
+  const close = (error: RelayError | null): void => {
+    const sample = incoming.raw === undefined ? { sample: () => pump.sample } : {}
+    journal.close({ httpStatus: outcome.status, error, usage: pump.usage, ...sample })
+  }
+  const writer = new StreamWriter({
+    response,
+    protocol,
+    route,
+    pump,
+    wheel: environment.wheel,
+    keepAliveMs: incoming.raw === undefined ? environment.limits().keepAliveMs : 0,
+    pause: () => attempt.pause(),
+    resume: () => attempt.resume(),
+    copy: (bytes) => journal.keepResponse(bytes),
+    finished: close,
+  })
+  hangUp.onAbort(() => {
+    attempt.abort()
+    writer.drop()
+    close(new RelayError('cancelled', 'the client went away in the middle of the answer'))
+  })
+  if (hangUp.aborted) return
+  response.writeHead(outcome.status, { ...outcome.headers, ...writer.headers, [requestIdHeader]: id })
+  attempt.connect(writer)
+}
+
+/** The error in the caller's own format; or, when the upstream that refused speaks it, the upstream's own bytes. */
+export function sendError(
+  error: RelayError,
+  to: {
+    readonly response: ServerResponse
+    readonly protocol: Protocol
+    readonly journal: Journal | null
+    readonly id: string
+    readonly words?: UpstreamWords | null
+  },
+): void {
+  const { response, protocol, journal, id, words } = to
+  // an upstream's 401 is about the channel's key: passed on, it would send the client's user to the wrong place
+  const verbatim = words !== undefined && words !== null && error.kind !== 'key_refused' ? words : null
+  const wire = protocol.encodeError(error)
+  const status = verbatim?.status ?? wire.status
+  const body = verbatim?.body ?? Buffer.from(JSON.stringify(wire.body), 'utf8')
+  journal?.close({ httpStatus: status, error, errorBody: body })
+  if (response.headersSent || response.destroyed) {
+    response.destroy()
+    return
+  }
+  response.writeHead(status, {
+    ...(verbatim?.headers ?? { 'content-type': 'application/json; charset=utf-8', ...wire.headers }),
+    'content-length': String(body.length),
+    [requestIdHeader]: id,
+    // a body that was not read to its end cannot be followed by another request on this connection
+    ...(response.req.complete ? {} : { connection: 'close' }),
+  })
+  response.end(body)
+  if (!response.req.complete) response.req.resume()
+}
+
+/** Node joins repeated headers already, except those that come as lists. */
+export function headerMap(request: IncomingMessage): HeaderMap {
+  const { headers } = request
+  const map: Record<string, string> = {}
+  for (const name in headers) {
+    const value = headers[name]
+    if (value !== undefined) map[name] = typeof value === 'string' ? value : value.join(', ')
+  }
+  return map
+}

@@ -1,0 +1,104 @@
+import type { IncomingMessage } from 'node:http'
+import { RelayError } from '../errors.ts'
+import type { Peek, Protocol, RouteMatch } from '../protocols/codec.ts'
+import { peekPassthrough } from '../relay/passthrough.ts'
+import type { RelayRequest } from './relay-routes.ts'
+
+/** What a request line asks of the relay side; null (not here): it is the app's. */
+export type Matched = { readonly query: URLSearchParams; readonly protocol: Protocol | null } & (
+  | { readonly kind: 'relay'; readonly route: RouteMatch }
+  | { readonly kind: 'passthrough'; readonly route: RouteMatch; readonly raw: NonNullable<RelayRequest['raw']> }
+  | { readonly kind: 'catalogue'; readonly id: string | null }
+  | { readonly kind: 'health' }
+  | { readonly kind: 'alive' }
+  | { readonly kind: 'wrong-method'; readonly allow: string }
+)
+
+/** Routes outside the five formats, passed through unread. */
+const PASSTHROUGH = /^\/(?:v1\/)?(embeddings|completions|moderations|rerank|images\/[a-z]+|audio\/[a-z]+)$/
+
+const CATALOGUE = /^\/(v1|v1beta)\/models(?:\/(.+))?$/
+
+const noQuery = new URLSearchParams()
+
+/**
+ * Clients get base URLs wrong in known ways, and all of them are meant: a doubled `/v1`, a `/v1` before Gemini's `/v1beta`, Amp's
+ * `/api/provider/{name}` before any of it, a trailing slash.
+ */
+function normalise(path: string): string {
+  let clean = path
+  if (clean.startsWith('/api/provider/')) clean = clean.slice(Math.max(clean.indexOf('/', 14), 0))
+  while (/^\/(v1|v1beta)\/v1(beta|beta1|internal)?[/:]/.test(clean)) clean = clean.slice(clean.indexOf('/', 1))
+  return clean.length > 1 && clean.endsWith('/') ? clean.slice(0, -1) : clean
+}
+
+export function matchRoute(
+  request: Pick<IncomingMessage, 'method' | 'url' | 'headers'>,
+  protocols: readonly Protocol[],
+): Matched | null {
+  const url = request.url ?? '/'
+  const mark = url.indexOf('?')
+  const path = normalise(mark < 0 ? url : url.slice(0, mark))
+  const query = mark < 0 ? noQuery : new URLSearchParams(url.slice(mark + 1))
+  for (const protocol of protocols) {
+    const route = protocol.match(path, query)
+    if (route === null) continue
+    return request.method === 'POST' || request.method === 'OPTIONS'
+      ? { kind: 'relay', query, protocol, route }
+      : { kind: 'wrong-method', query, protocol, allow: 'POST' }
+  }
+  if (path === '/healthz') return { kind: 'health', query, protocol: null }
+  if (path === '/' && request.method === 'HEAD') return { kind: 'alive', query, protocol: null }
+  const listing = CATALOGUE.exec(path)
+  if (listing !== null) {
+    const protocol = listingProtocol(protocols, { version: listing[1] ?? '', headers: request.headers })
+    const id = listing[2] === undefined ? null : decode(listing[2])
+    if (request.method !== 'GET' && request.method !== 'HEAD' && request.method !== 'OPTIONS')
+      return { kind: 'wrong-method', query, protocol, allow: 'GET' }
+    return { kind: 'catalogue', query, protocol, id }
+  }
+  return matchPassthrough({ path, query, request, protocols })
+}
+
+/** The list's dialect: Gemini's below `/v1beta`, Anthropic's when its version header is sent, else OpenAI's. */
+function listingProtocol(
+  protocols: readonly Protocol[],
+  asked: { readonly version: string; readonly headers: IncomingMessage['headers'] },
+): Protocol | null {
+  const family =
+    asked.version === 'v1beta' ? 'google' : asked.headers['anthropic-version'] === undefined ? 'openai' : 'anthropic'
+  return protocols.find((protocol) => protocol.family === family) ?? null
+}
+
+function matchPassthrough(at: {
+  readonly path: string
+  readonly query: URLSearchParams
+  readonly request: Pick<IncomingMessage, 'method' | 'headers'>
+  readonly protocols: readonly Protocol[]
+}): Matched | null {
+  const { path, query, request, protocols } = at
+  const tail = PASSTHROUGH.exec(path)?.[1]
+  if (tail === undefined) return null
+  const protocol = protocols.find(({ family }) => family === 'openai') ?? null
+  if (request.method !== 'POST' && request.method !== 'OPTIONS')
+    return { kind: 'wrong-method', query, protocol, allow: 'POST' }
+  const contentType = request.headers['content-type'] ?? 'application/json'
+  const rest = new URLSearchParams(query)
+  rest.delete('key')
+  const search = rest.size === 0 ? '' : `?${rest.toString()}`
+  return {
+    kind: 'passthrough',
+    query,
+    protocol,
+    route: { operation: 'generate' },
+    raw: { path: `/${tail}${search}`, contentType, peek: (body: Buffer): Peek => peekPassthrough(body, contentType) },
+  }
+}
+
+function decode(id: string): string {
+  try {
+    return decodeURIComponent(id)
+  } catch {
+    throw new RelayError('invalid_request', `'${id}' is not a valid path: % must begin an escape like %20`)
+  }
+}

@@ -1,0 +1,217 @@
+import { balancers, preferring, type Dice } from '../balance/balancer.ts'
+import type { KeyHealth } from '../balance/health.ts'
+import { RelayError } from '../errors.ts'
+import type { ReportLoss, WireFormat } from '../model/request.ts'
+import type { Protocol } from '../protocols/codec.ts'
+import type { ConfigurationSource, Group } from '../store/configuration.ts'
+import type { Send, UpstreamRequest } from '../upstream/exchange.ts'
+import { completeUrl, proxyOf, upstreamHeaders } from '../upstream/target.ts'
+import type { TimerWheel } from '../upstream/timer-wheel.ts'
+import { Secret } from '../secret.ts'
+import { authenticate, credentials, resolveGroup } from './access.ts'
+import { Attempt } from './attempt.ts'
+import { withModel, withOverride } from './body.ts'
+import type { Call, Conversation } from './call.ts'
+import { healthyFirst, keysOf, membersOf, type KeylessTypes, type Member } from './candidates.ts'
+import type { Gateway, Try } from './relay.ts'
+
+/** What the main path needs of the other layers; server/index.ts brings it together. */
+export interface GatewayParts {
+  readonly configuration: ConfigurationSource
+  readonly protocols: Readonly<Record<WireFormat, Protocol>>
+  /** How requests of a channel type leave: over the network, or to the demo provider inside the process. */
+  readonly sendFor: (channelType: string) => Send
+  readonly keyless: KeylessTypes
+  readonly dice: Dice
+  readonly health: KeyHealth
+  readonly wheel: TimerWheel
+  /** Told when a key's state changed, so that it can be stored and shown. */
+  readonly onKeyRest: (keyId: number, rest: { readonly until: number | null; readonly status: number | null }) => void
+  /** Names this process in `x-octopus-hop`. */
+  readonly instanceId: string
+  /** Our own name at upstreams, where the client's is not passed on. */
+  readonly userAgent: string
+}
+
+export const hopHeader = 'x-octopus-hop'
+
+export function createGateway(parts: GatewayParts): Gateway {
+  const { configuration, protocols, dice, health, wheel } = parts
+  const global = new Map<string, Secret>()
+  const globalProxy = (url: string): Secret | null => {
+    if (url === '') return null
+    let secret = global.get(url)
+    if (secret === undefined) global.set(url, (secret = new Secret(url)))
+    return secret
+  }
+
+  return {
+    authenticate: (call) => authenticate(configuration.current(), credentials(call.headers, call.queryKey), call.at),
+
+    resolveGroup: (model, caller) => resolveGroup(configuration.current(), model, caller),
+
+    candidates: (group, call) => {
+      const { format } = call.protocol
+      // counting tokens is answered by the format's own endpoint or by an estimate: a foreign channel has no such question
+      const serves =
+        call.raw !== undefined
+          ? (other: WireFormat) => protocols[other].family === protocols[format].family
+          : call.route.operation === 'generate'
+            ? () => true
+            : (other: WireFormat) => other === format
+      return membersOf(configuration.current(), group, { format, serves, keyless: parts.keyless })
+    },
+
+    balance: (group, members) =>
+      preferring(healthyFirst(balancers[group.mode](members, dice), health), group.pinnedItemId),
+
+    keys: (member) => keysOf(member, health, dice),
+
+    limits: (group, call) => {
+      const { relay } = configuration.current().settings
+      const deadlineMs = group.policy.deadlineMs ?? relay.deadlineMs
+      return {
+        maxMembers: group.policy.maxAttempts ?? relay.maxAttempts,
+        deadline: deadlineMs === 0 ? Infinity : call.startedAt + deadlineMs,
+      }
+    },
+
+    attempt: async (call, try_) => {
+      const attempt = new Attempt(plan(call, try_))
+      try_.signal.onAbort(() => attempt.abort())
+      return Promise.resolve(attempt)
+    },
+
+    noteHealth: ({ key, member }, error) => {
+      if (key === null) return
+      if (error === null) {
+        const rested = health.restOf(key.id, member.model) !== null
+        health.noteSuccess(key.id, member.model)
+        if (rested) parts.onKeyRest(key.id, { until: null, status: 200 })
+        return
+      }
+      const rest = health.noteFailure(key.id, member.model, error)
+      if (rest !== null) parts.onKeyRest(key.id, { until: rest.until, status: rest.status })
+    },
+  }
+
+  function plan(call: Call, { group, member, key, journal }: Try): ConstructorParameters<typeof Attempt>[0] {
+    const { settings } = configuration.current()
+    const timers = timersOf(group, member, settings.relay)
+    const upstream = protocols[member.format]
+    const same = call.raw !== undefined || upstream.format === call.protocol.format
+    const conversation = same ? null : call.conversation()
+    const loss: ReportLoss = (lost) => {
+      journal.losses.push(lost)
+    }
+    if (conversation !== null) for (const lost of conversation.losses) loss(lost)
+    const origin = String(member.channelId)
+    const body =
+      conversation === null
+        ? withModel(call, member.model)
+        : encode(upstream, conversation, { model: member.model, origin, loss })
+    const { operation } = call.route
+    const target = call.raw ?? upstream.endpoint({ model: member.model, stream: call.peek.stream, operation })
+    const waits = [timers.firstTokenMs, group.policy.deadlineMs ?? settings.relay.deadlineMs].filter((ms) => ms > 0)
+    const commitWaitMs = waits.length === 0 ? 0 : Math.min(...waits)
+    const request: UpstreamRequest = {
+      method: 'POST',
+      ...completeUrl(member.baseUrl, target.path),
+      headers: headersFor(call, { member, upstream, secret: key?.secret ?? null, same }),
+      body: call.raw === undefined ? withOverride(body, member.channel.paramOverride) : body,
+      proxy: proxyOf(member.channel, globalProxy(settings.network.proxyUrl)),
+      connectMs: timers.connectMs,
+      headersMs: timers.headersMs,
+      idleMs: timers.idleMs,
+    }
+    return {
+      request,
+      send: parts.sendFor(member.channel.type),
+      upstream,
+      client: call.protocol,
+      stream: call.peek.stream,
+      operation,
+      raw: call.raw !== undefined,
+      conversation,
+      origin,
+      loss,
+      fallback: { id: call.id, createdAt: Math.floor(call.at / 1000) },
+      commitBy: commitWaitMs === 0 ? Infinity : call.startedAt + commitWaitMs,
+      commitWaitMs,
+      endBy: timers.totalMs === 0 ? Infinity : call.startedAt + timers.totalMs,
+      wheel,
+    }
+  }
+
+  function headersFor(
+    call: Call,
+    {
+      member,
+      upstream,
+      secret,
+      same,
+    }: { readonly member: Member; readonly upstream: Protocol; readonly secret: Secret | null; readonly same: boolean },
+  ): Record<string, string> {
+    const hops = call.headers[hopHeader]
+    return upstreamHeaders({
+      client: call.headers,
+      forwarded: same ? upstream.forwardedHeaders : [],
+      own: {
+        'content-type': call.raw?.contentType ?? 'application/json',
+        accept:
+          call.raw !== undefined
+            ? (call.headers['accept'] ?? '*/*')
+            : call.peek.stream
+              ? 'text/event-stream'
+              : 'application/json',
+        'user-agent': same ? (call.headers['user-agent'] ?? parts.userAgent) : parts.userAgent,
+        [hopHeader]: hops === undefined ? parts.instanceId : `${hops}, ${parts.instanceId}`,
+        ...(secret === null ? {} : upstream.authorize(secret.reveal())),
+      },
+      rules: member.channel.headers,
+    })
+  }
+}
+
+/** A request that has passed through this very process before would go round for ever. */
+export function refuseLoop(headers: Call['headers'], instanceId: string): void {
+  const hops = headers[hopHeader]?.split(',').map((hop) => hop.trim()) ?? []
+  if (hops.includes(instanceId))
+    throw new RelayError(
+      'loop_detected',
+      'this request came back to the gateway: a channel points at the gateway itself',
+    )
+}
+
+function encode(
+  upstream: Protocol,
+  conversation: Conversation,
+  target: { readonly model: string; readonly origin: string; readonly loss: ReportLoss },
+): Buffer {
+  const request = { ...conversation.request, model: target.model }
+  return Buffer.from(
+    JSON.stringify(upstream.codec.encodeRequest(request, { origin: target.origin, loss: target.loss })),
+    'utf8',
+  )
+}
+
+interface Timers {
+  readonly connectMs: number
+  readonly headersMs: number
+  readonly firstTokenMs: number
+  readonly idleMs: number
+  readonly totalMs: number
+}
+
+/** Each timer on its own: the group's word, else the channel's, else the setting's. */
+function timersOf(group: Group, member: Member, defaults: Timers): Timers {
+  const of = (name: keyof Timers): number =>
+    group.policy.timeouts?.[name] ?? member.channel.timeouts[name] ?? defaults[name]
+  return {
+    connectMs: of('connectMs'),
+    headersMs: of('headersMs'),
+    firstTokenMs: of('firstTokenMs'),
+    idleMs: of('idleMs'),
+    totalMs: of('totalMs'),
+  }
+}

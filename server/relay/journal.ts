@@ -1,0 +1,165 @@
+import type { AttemptRecord, BodyRecord, FinishedRequest } from '../accounting/record.ts'
+import { RelayError } from '../errors.ts'
+import type { Loss } from '../model/request.ts'
+import type { Usage } from '../model/response.ts'
+import type { ApiKey, ChannelKey, Group } from '../store/configuration.ts'
+import type { HeaderMap } from '../protocols/codec.ts'
+import type { Attempt } from './attempt.ts'
+import type { Member } from './candidates.ts'
+
+/** What the journal needs when the request is over: a price, and a place to put the record. */
+export interface Bookkeeping {
+  /** Integer nano-USD; null: the price is unknown. */
+  cost(member: Pick<Member, 'channelId' | 'model'>, usage: Usage): number | null
+  /** Counted by a tokenizer, for a reply whose upstream named no usage. Never throws. */
+  estimate(texts: { readonly request: string; readonly response: string; readonly share: number }): Usage
+  /** Appends to the spool and tells the live numbers. Never throws. */
+  finish(record: FinishedRequest): void
+  readonly bodies: { readonly mode: 'off' | 'errors' | 'all'; readonly capBytes: number }
+}
+
+/** What is known of a request at arrival. */
+export interface Arrival {
+  readonly id: string
+  /** Unix ms. */
+  readonly at: number
+  /** `performance.now()`. */
+  readonly startedAt: number
+  readonly format: FinishedRequest['clientFormat']
+  readonly model: string
+  readonly stream: boolean
+  readonly headers: HeaderMap
+}
+
+/** Everything that one request leaves behind; `close` writes it down exactly once. */
+export class Journal {
+  caller: ApiKey | null = null
+  group: Group | null = null
+  readonly losses: Loss[] = []
+  readonly attempts: AttemptRecord[] = []
+  readonly arrival: Arrival
+  /** The member whose reply the client gets. */
+  answeredBy: Member | null = null
+  upstreamFormat: FinishedRequest['upstreamFormat'] = null
+  firstTokenMs: number | null = null
+  requestBody: Buffer | null = null
+  readonly #books: Bookkeeping
+  readonly #response: Buffer[] = []
+  #responseBytes = 0
+  #closed = false
+
+  constructor(arrival: Arrival, books: Bookkeeping) {
+    this.arrival = arrival
+    this.#books = books
+  }
+
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  /** Milliseconds since arrival. */
+  elapsed(): number {
+    return Math.round(performance.now() - this.arrival.startedAt)
+  }
+
+  noteAttempt(tried: {
+    readonly member: Member
+    readonly key: ChannelKey | null
+    readonly attempt: Pick<Attempt, 'status'> | null
+    readonly startedMs: number
+    readonly error: RelayError | null
+  }): void {
+    const { member, key, attempt, startedMs, error } = tried
+    this.attempts.push({
+      channelId: member.channelId,
+      channelName: member.channel.name,
+      model: member.model,
+      format: member.format,
+      keyId: key?.id ?? null,
+      keyNote: key?.note ?? '',
+      status: attempt?.status ?? null,
+      outcome: error === null ? 'answered' : error.kind === 'cancelled' ? 'cancelled' : 'failed',
+      ...(error !== null && { error: { kind: error.kind, message: error.message } }),
+      startedMs,
+      durationMs: this.elapsed() - startedMs,
+    })
+  }
+
+  /** A copy of the reply for the log, where the person wants all bodies kept. */
+  keepResponse(bytes: Buffer | string): void {
+    if (this.#books.bodies.mode !== 'all' || this.#responseBytes >= this.#books.bodies.capBytes) return
+    const copy = Buffer.from(bytes).subarray(0, this.#books.bodies.capBytes - this.#responseBytes)
+    this.#response.push(copy)
+    this.#responseBytes += copy.length
+  }
+
+  /**
+   * The request is over. `sample` is asked only when there is an answer without usage; its share says how much of the reply it is.
+   */
+  close(end: {
+    readonly httpStatus: number
+    readonly error: RelayError | null
+    readonly usage?: Usage | undefined
+    readonly sample?: () => { readonly text: string; readonly share: number }
+    readonly errorBody?: Buffer
+  }): void {
+    if (this.#closed) return
+    this.#closed = true
+    const { arrival, answeredBy, caller, group } = this
+    const durationMs = this.elapsed()
+    const usage = end.usage ?? (end.sample === undefined ? undefined : this.#estimate(end.sample()))
+    const lastTried = this.attempts[this.attempts.length - 1]
+    const outcome = end.error === null ? 'success' : end.error.kind === 'cancelled' ? 'cancelled' : 'failure'
+    const bodies = this.#bodies(outcome, end.errorBody)
+    this.#books.finish({
+      id: arrival.id,
+      at: arrival.at,
+      clientFormat: arrival.format,
+      upstreamFormat: this.upstreamFormat,
+      groupId: group?.id ?? null,
+      groupName: group?.name ?? '',
+      requestedModel: arrival.model,
+      apiKeyId: caller?.id ?? null,
+      apiKeyName: caller?.name ?? '',
+      clientSoftware: softwareOf(arrival.headers),
+      stream: arrival.stream,
+      outcome,
+      httpStatus: end.httpStatus,
+      ...(end.error !== null && { error: { kind: end.error.kind, message: end.error.message } }),
+      attempts: this.attempts,
+      channelId: answeredBy?.channelId ?? lastTried?.channelId ?? null,
+      channelName: answeredBy?.channel.name ?? lastTried?.channelName ?? '',
+      upstreamModel: answeredBy?.model ?? lastTried?.model ?? '',
+      ...(usage !== undefined && { usage }),
+      costNanoUsd: usage === undefined || answeredBy === null ? null : this.#books.cost(answeredBy, usage),
+      firstTokenMs: this.firstTokenMs,
+      durationMs,
+      losses: this.losses,
+      ...(bodies !== null && { bodies }),
+    })
+  }
+
+  #estimate(sample: { readonly text: string; readonly share: number }): Usage {
+    const request = this.requestBody?.toString('utf8', 0, ESTIMATE_CAP_BYTES) ?? ''
+    return this.#books.estimate({ request, response: sample.text, share: sample.share })
+  }
+
+  #bodies(outcome: FinishedRequest['outcome'], errorBody: Buffer | undefined): BodyRecord | null {
+    const { mode, capBytes } = this.#books.bodies
+    if (mode === 'off' || (mode === 'errors' && outcome !== 'failure')) return null
+    const request = this.requestBody ?? Buffer.alloc(0)
+    const response = errorBody ?? Buffer.concat(this.#response, this.#responseBytes)
+    return {
+      request: request.toString('base64', 0, Math.min(request.length, capBytes)),
+      response: response.toString('base64', 0, Math.min(response.length, capBytes)),
+      truncated: request.length > capBytes || response.length > capBytes || this.#responseBytes >= capBytes,
+    }
+  }
+}
+
+const ESTIMATE_CAP_BYTES = 1024 * 1024
+
+/** `claude-cli/2.1.3 (external, cli)` → `claude-cli/2.1.3`: the log wants to know the tool, not the machine. */
+function softwareOf(headers: HeaderMap): string {
+  return (headers['user-agent'] ?? '').split(' ', 1)[0]?.slice(0, 100) ?? ''
+}
