@@ -158,6 +158,12 @@ export interface Opaque {
   readonly origin?: string
 }
 
+/** What a tool is in the client's own dialect beyond its kind (Codex's namespaces); only that format's reply encoder looks at it. */
+export interface NativeTool {
+  readonly format: WireFormat
+  readonly fields: JsonObject
+}
+
 export type Tool =
   | (Cacheable & {
       readonly type: 'function'
@@ -165,6 +171,7 @@ export type Tool =
       readonly description?: string
       readonly parameters: JsonObject
       readonly strict?: boolean
+      readonly native?: NativeTool
     })
   /** Free-form input, Codex's apply_patch. `grammar` is OpenAI's `format` object. */
   | (Cacheable & {
@@ -172,6 +179,7 @@ export type Tool =
       readonly name: string
       readonly description?: string
       readonly grammar?: JsonObject
+      readonly native?: NativeTool
     })
   /** web_search and its kin, which the provider runs itself. */
   | { readonly type: 'native'; readonly format: WireFormat; readonly name: string; readonly definition: JsonObject }
