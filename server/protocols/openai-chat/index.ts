@@ -13,6 +13,8 @@ const PATHS = new Set(['/v1/chat/completions', '/chat/completions'])
 /** OpenAI Chat Completions, and the many providers that speak it. https://platform.openai.com/docs/api-reference/chat */
 export const openaiChat: Protocol = {
   format: 'openai-chat',
+  family: 'openai',
+  family: 'openai',
   codec,
   match: (path) => (PATHS.has(path) ? ROUTE : null),
   peek,
