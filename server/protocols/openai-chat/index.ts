@@ -14,7 +14,6 @@ const PATHS = new Set(['/v1/chat/completions', '/chat/completions'])
 export const openaiChat: Protocol = {
   format: 'openai-chat',
   family: 'openai',
-  family: 'openai',
   codec,
   match: (path) => (PATHS.has(path) ? ROUTE : null),
   peek,
