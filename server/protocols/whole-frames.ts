@@ -9,6 +9,8 @@ const CR = 13
 export class WholeFrames {
   #parts: Buffer[] = []
   #size = 0
+  /** The last bytes that are kept: a boundary may lie across the seam with the next chunk. */
+  #seam: Buffer = Buffer.alloc(0)
 
   /** The bytes that may go out now; null: no frame ended yet. */
   push(chunk: Buffer): Buffer | null {
@@ -18,17 +20,13 @@ export class WholeFrames {
       this.#keep(chunk.subarray(end))
       return end === 0 ? null : chunk.subarray(0, end)
     }
-    // a boundary may lie across the seam: look at the last bytes of what is kept together with the chunk
-    const last = this.#parts[this.#parts.length - 1] ?? chunk
-    const seam = last.subarray(Math.max(0, last.length - 3))
-    const end = frameEnd(Buffer.concat([seam, chunk])) - seam.length
+    const end = frameEnd(Buffer.concat([this.#seam, chunk])) - this.#seam.length
     if (end <= 0) {
       this.#keep(chunk)
       return null
     }
     const out = Buffer.concat([...this.#parts, chunk.subarray(0, end)], this.#size + end)
-    this.#parts = []
-    this.#size = 0
+    this.#clear()
     this.#keep(chunk.subarray(end))
     return out
   }
@@ -37,17 +35,20 @@ export class WholeFrames {
   rest(): Buffer | null {
     if (this.#size === 0) return null
     const out = Buffer.concat(this.#parts, this.#size)
+    this.#clear()
+    return out
+  }
+
+  #clear(): void {
     this.#parts = []
     this.#size = 0
-    return out
+    this.#seam = this.#seam.subarray(0, 0)
   }
 
   #keep(bytes: Buffer): void {
     if (bytes.length === 0) return
-    const last = this.#parts[this.#parts.length - 1]
-    // tiny pieces are joined, so that the seam always sees three bytes where there are three
-    if (last !== undefined && last.length < 3) this.#parts[this.#parts.length - 1] = Buffer.concat([last, bytes])
-    else this.#parts.push(bytes)
+    this.#parts.push(bytes)
+    this.#seam = bytes.length >= 3 ? bytes.subarray(-3) : Buffer.concat([this.#seam, bytes]).subarray(-3)
     this.#size += bytes.length
   }
 }

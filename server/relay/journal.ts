@@ -1,5 +1,5 @@
 import type { AttemptRecord, BodyRecord, FinishedRequest } from '../accounting/record.ts'
-import { RelayError } from '../errors.ts'
+import type { RelayError } from '../errors.ts'
 import type { Loss } from '../model/request.ts'
 import type { Usage } from '../model/response.ts'
 import type { ApiKey, ChannelKey, Group } from '../store/configuration.ts'
