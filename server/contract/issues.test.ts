@@ -55,7 +55,7 @@ describe('check', () => {
     ['a number in a query', contract['log.list'].input, { limit: 'many' }, 'limit must be a number'],
     ['a range in a query', contract['log.list'].input, { limit: '501' }, 'limit must be at most 500'],
     ['an odd field name', z.record(z.string(), z.number()), { 'a b': 'x' }, '["a b"] must be a number, not a string'],
-  ])('%s', (_, schema, input, said) => {
+  ])('%s', (...[, schema, input, said]) => {
     const checked = check(schema, input)
     expect(checked.ok).toBe(false)
     if (!checked.ok) expect(summarise(checked.issues)).toContain(said)

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import type { z } from 'zod'
 
 export interface Issue {
   /** Dots and brackets: `channels[0].endpoints[1].baseUrl`; `''` for the whole. */

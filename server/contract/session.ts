@@ -11,10 +11,9 @@ export const LoginResult = z.object({ token: z.string(), expiresAt: z.number() }
 export const SessionRow = z.object({
   id: z.int(),
   createdAt: z.number(),
-  /** To the minute or so: it is not written on every call. */
+  /** To within ten minutes: it is not written on every call. */
   lastSeenAt: z.number(),
   expiresAt: z.number(),
-  remoteAddress: z.string(),
   userAgent: z.string(),
   /** The one that asks. */
   current: z.boolean(),

@@ -10,6 +10,8 @@ import { isEvent } from './port.ts'
 export interface AuthenticatedSession {
   readonly id: number
   readonly expiresAt: number
+  /** It was prolonged just now: a browser's cookie must be, too. */
+  readonly renewed: boolean
 }
 
 /** Whoever knows which sessions are valid. */
@@ -78,12 +80,16 @@ interface Target {
 }
 
 async function callRoute({ api, name, row }: Target, request: Request, response: Response): Promise<void> {
-  const session = await sessionOf(api, request)
-  if (session === null && row.open !== true) return sendError(response, notLoggedIn)
+  const session = await sessionOf(api, request, response)
+  if (session === null && row.open !== true) {
+    sendError(response, notLoggedIn)
+    return
+  }
 
   const given: unknown = request.method === 'GET' || request.method === 'DELETE' ? request.query : (request.body ?? {})
   if (typeof given !== 'object' || given === null || Array.isArray(given)) {
-    return sendError(response, { code: 'invalid_input', message: 'the body must be a JSON object' })
+    sendError(response, { code: 'invalid_input', message: 'the body must be a JSON object' })
+    return
   }
   const gone = new AbortController()
   response.on('close', () => {
@@ -98,19 +104,26 @@ async function callRoute({ api, name, row }: Target, request: Request, response:
     grant: (granted) => setCookie(request, response, granted),
   }
   const result = await api.dispatch(name, { ...given, ...request.params }, context)
-  if (!result.ok) return sendError(response, result.error)
+  if (!result.ok) {
+    sendError(response, result.error)
+    return
+  }
   if (result.output === null) response.status(204).end()
   else response.json(result.output)
 }
 
 async function eventRoute(api: ManagementApi, request: Request, response: Response): Promise<void> {
-  const session = await sessionOf(api, request)
-  if (session === null) return sendError(response, notLoggedIn)
+  const session = await sessionOf(api, request, response)
+  if (session === null) {
+    sendError(response, notLoggedIn)
+    return
+  }
   const only = typeof request.query.only === 'string' ? request.query.only.split(',') : Object.keys(events)
   const unknown = only.filter((name) => !isEvent(name))
   if (unknown.length > 0) {
     const message = `only names no event: ${unknown.join(', ')}`
-    return sendError(response, { code: 'invalid_input', message, issues: [{ path: 'only', message }] })
+    sendError(response, { code: 'invalid_input', message, issues: [{ path: 'only', message }] })
+    return
   }
   response.set({ 'content-type': 'text/event-stream', 'x-accel-buffering': 'no' })
   response.flushHeaders()
@@ -133,15 +146,19 @@ const notLoggedIn: ApiError = {
   message: 'Log in first: POST /api/v1/session/login with the admin password.',
 }
 
-async function sessionOf(api: ManagementApi, request: Request): Promise<AuthenticatedSession | null> {
-  const token = tokenOf(request)
-  return token === null ? null : api.sessions.authenticate(token)
-}
-
-function tokenOf(request: Request): string | null {
-  const bearer = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '')
-  if (bearer?.[1] !== undefined) return bearer[1]
-  return parseCookie(request.headers.cookie ?? '')[cookieName(request)] ?? null
+async function sessionOf(
+  api: ManagementApi,
+  request: Request,
+  response: Response,
+): Promise<AuthenticatedSession | null> {
+  const bearer = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1]
+  const token = bearer ?? parseCookie(request.headers.cookie ?? '')[cookieName(request)]
+  if (token === undefined) return null
+  const session = await api.sessions.authenticate(token)
+  if (session?.renewed === true && bearer === undefined) {
+    setCookie(request, response, { token, expiresAt: session.expiresAt })
+  }
+  return session
 }
 
 /** Cookies do not tell ports apart, so the name does: two gateways on one machine would log each other out. */
@@ -166,20 +183,29 @@ export function sendError(response: Response, error: ApiError): void {
 }
 
 /** What body-parser throws (http-errors with a `type`), in our words. */
+// eslint-disable-next-line max-params -- Express knows an error handler by its four parameters
 function badBody(error: unknown, _request: Request, response: Response, next: NextFunction): void {
   const type = typeof error === 'object' && error !== null && 'type' in error ? error.type : undefined
   const reason = error instanceof Error ? error.message : ''
   switch (type) {
-    case 'entity.parse.failed':
-      return sendError(response, { code: 'invalid_input', message: `the body is not JSON: ${reason}` })
-    case 'entity.too.large':
-      return sendError(response, { code: 'too_large', message: `the body is larger than ${MAX_BODY / 1024 / 1024} MB` })
+    case 'entity.parse.failed': {
+      sendError(response, { code: 'invalid_input', message: `the body is not JSON: ${reason}` })
+      return
+    }
+    case 'entity.too.large': {
+      sendError(response, { code: 'too_large', message: `the body is larger than ${MAX_BODY / 1024 / 1024} MB` })
+      return
+    }
     case 'encoding.unsupported':
-    case 'charset.unsupported':
-      return sendError(response, { code: 'unsupported_media_type', message: reason })
+    case 'charset.unsupported': {
+      sendError(response, { code: 'unsupported_media_type', message: reason })
+      return
+    }
     case 'request.aborted':
-    case 'request.size.invalid':
-      return sendError(response, { code: 'invalid_input', message: 'the body ended early' })
+    case 'request.size.invalid': {
+      sendError(response, { code: 'invalid_input', message: 'the body ended early' })
+      return
+    }
     default:
       next(error)
   }

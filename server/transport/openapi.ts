@@ -160,7 +160,8 @@ function eventsOperation(components: Record<string, JsonSchema>): Document {
 /** zod's own JSON Schema; what it puts aside under `$defs` moves to the document's components. */
 function toSchema(schema: z.ZodType, io: 'input' | 'output', components: Record<string, JsonSchema>): JsonSchema {
   const made = z.toJSONSchema(schema, { io, metadata: names, unrepresentable: 'any', target: 'draft-2020-12' })
-  const { $schema: _dialect, $defs = {}, ...rest } = made
+  const { $defs = {}, ...rest } = made
+  delete rest.$schema
   const moved = new Map<string, string>()
   for (const id of Object.keys($defs)) moved.set(id, id.startsWith('__') ? 'AnyJson' : id)
   for (const [id, definition] of Object.entries($defs)) {

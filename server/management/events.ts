@@ -1,0 +1,28 @@
+import { events, type EventFeed, type EventName, type EventPayload } from '../contract/index.ts'
+
+/** What the gateway tells, on its way to whoever listens. */
+export interface EventBus extends EventFeed {
+  publish<E extends EventName>(event: E, payload: EventPayload<E>): void
+}
+
+type Listener = (payload: unknown) => void
+
+/** Payloads are brought into the contract's shape once, here: a field that the contract does not name reaches nobody. */
+export function createEventBus(): EventBus {
+  const listeners = new Map<EventName, Set<Listener>>()
+  return {
+    subscribe(event, listener) {
+      const all = listeners.get(event) ?? new Set()
+      listeners.set(event, all)
+      const heard: Listener = (payload) => listener(payload as EventPayload<typeof event>) // publish took exactly that
+      all.add(heard)
+      return () => void all.delete(heard)
+    },
+    publish(event, payload) {
+      const all = listeners.get(event)
+      if (all === undefined || all.size === 0) return
+      const told = events[event].parse(payload)
+      for (const listener of all) listener(told)
+    },
+  }
+}
