@@ -31,6 +31,10 @@ export interface ChatRequest {
   readonly cacheKey?: string
   /** Whether the client asked that a chat stream end with a usage chunk. */
   readonly includeUsage?: boolean
+  /** The client speaks OpenAI's older `functions`: its answer has `function_call` instead of `tool_calls`. */
+  readonly legacyFunctions?: true
+  /** The client wants its stream as one JSON array instead of server-sent events (Gemini without `alt=sse`). */
+  readonly arrayStream?: boolean
   /** Fields of one dialect alone; re-emitted by that format only, reported as losses elsewhere. */
   readonly native?: { readonly format: WireFormat; readonly fields: JsonObject }
 }
