@@ -30,7 +30,7 @@ export default {
     may('server/errors', [], { node: false }),
     may('server/secret', []),
     may('server/model', ['server/errors'], { node: false }),
-    may('server/contract', ['server/model'], { npm: ['zod'], node: false }),
+    may('server/contract', ['server/model'], { npm: ['zod', 'eventsource-parser'], node: false }),
     may('server/protocols', ['server/model', 'server/errors']),
     may('server/balance', ['server/errors']),
     may('server/upstream', ['server/errors', 'server/balance', 'server/secret', 'server/model'], {
@@ -73,7 +73,12 @@ export default {
       'server/secret',
       'server/balance',
     ]),
-    may('server/transport', ['server/contract'], { npm: ['express', 'zod'] }),
+    may(
+      'server/provision',
+      ['server/contract', 'server/store', 'server/management', 'server/upstream', 'server/model', 'server/secret'],
+      { npm: ['zod'] },
+    ),
+    may('server/transport', ['server/contract'], { npm: ['express', 'zod', 'cookie'] }),
     may(
       'server/http',
       ['server/transport', 'server/relay', 'server/protocols', 'server/contract', 'server/errors', 'server/model'],
