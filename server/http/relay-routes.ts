@@ -60,20 +60,25 @@ export async function serveRelay(environment: RelayEnvironment, incoming: RelayR
   const headers = headerMap(request)
   const hangUp = new HangUp()
   let journal: Journal | null = null
+  let known: Journal['caller'] = null
   response.on('close', () => {
     if (response.writableFinished) return
     hangUp.fire()
   })
   const begin = (peek: Pick<Call['peek'], 'model' | 'stream'>): Journal => {
     const arrival = { id, at, startedAt, format: raw === undefined ? protocol.format : ('passthrough' as const) }
-    return new Journal({ ...arrival, model: peek.model, stream: peek.stream, headers }, environment.books())
+    const made = new Journal({ ...arrival, model: peek.model, stream: peek.stream, headers }, environment.books())
+    made.caller = known
+    return made
   }
   try {
     refuseLoop(headers, environment.instanceId)
+    const caller = environment.gateway.authenticate({ headers, queryKey })
+    known = caller
     const limits = environment.limits()
     const body = await readBody(request, limits.maxBodyBytes)
     const peek = raw === undefined ? protocol.peek(body, route) : raw.peek(body)
-    const base = { id, at, startedAt, protocol, route, headers, queryKey, body, peek }
+    const base = { id, at, startedAt, caller, protocol, route, headers, queryKey, body, peek }
     const call: Call = { ...base, conversation: lazyConversation(base), ...(raw !== undefined && { raw }) }
     journal = begin(peek)
     journal.requestBody = body

@@ -5,6 +5,7 @@ import { RelayError } from '../errors.ts'
 import type { ChatRequest, JsonObject, Loss } from '../model/request.ts'
 import type { HeaderMap, Peek, Protocol, RouteMatch } from '../protocols/codec.ts'
 import { parseObject } from '../protocols/narrow.ts'
+import type { ApiKey } from '../store/configuration.ts'
 
 /** One client request, as far as the relay needs it. */
 export interface Call {
@@ -13,6 +14,7 @@ export interface Call {
   /** Unix ms at arrival, and the monotonic clock at the same moment. */
   readonly at: number
   readonly startedAt: number
+  readonly caller: ApiKey
   readonly protocol: Protocol
   readonly route: RouteMatch
   readonly headers: HeaderMap

@@ -46,7 +46,8 @@ export function createGateway(parts: GatewayParts): Gateway {
   }
 
   return {
-    authenticate: (call) => authenticate(configuration.current(), credentials(call.headers, call.queryKey), call.at),
+    authenticate: ({ headers, queryKey }) =>
+      authenticate(configuration.current(), credentials(headers, queryKey), Date.now()),
 
     resolveGroup: (model, caller) => resolveGroup(configuration.current(), model, caller),
 

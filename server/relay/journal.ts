@@ -15,6 +15,8 @@ export interface Bookkeeping {
   estimate(texts: { readonly request: string; readonly response: string; readonly share: number }): Usage
   /** Appends to the spool and tells the live numbers. Never throws. */
   finish(record: FinishedRequest): void
+  /** A defect of ours: told to the program's log; the request goes on without what failed. */
+  onDefect(error: unknown): void
   readonly bodies: { readonly mode: 'off' | 'errors' | 'all'; readonly capBytes: number }
 }
 
@@ -107,7 +109,8 @@ export class Journal {
     this.#closed = true
     const { arrival, answeredBy, caller, group } = this
     const durationMs = this.elapsed()
-    const usage = end.usage ?? (end.sample === undefined ? undefined : this.#estimate(end.sample()))
+    const usage = end.usage ?? (end.sample === undefined ? undefined : this.#estimate(end.sample))
+    if (answeredBy !== null) this.#endAnswer(end.error, durationMs)
     const lastTried = this.attempts[this.attempts.length - 1]
     const outcome = end.error === null ? 'success' : end.error.kind === 'cancelled' ? 'cancelled' : 'failure'
     const bodies = this.#bodies(outcome, end.errorBody)
@@ -139,9 +142,30 @@ export class Journal {
     })
   }
 
-  #estimate(sample: { readonly text: string; readonly share: number }): Usage {
-    const request = this.requestBody?.toString('utf8', 0, ESTIMATE_CAP_BYTES) ?? ''
-    return this.#books.estimate({ request, response: sample.text, share: sample.share })
+  /** The attempt that answered lasted as long as its answer; one that broke off in the middle has failed after all. */
+  #endAnswer(error: RelayError | null, endMs: number): void {
+    const answered = this.attempts.pop()
+    if (answered === undefined) return
+    this.attempts.push({
+      ...answered,
+      durationMs: endMs - answered.startedMs,
+      ...(error !== null && {
+        outcome: error.kind === 'cancelled' ? 'cancelled' : 'failed',
+        error: { kind: error.kind, message: error.message },
+      }),
+    })
+  }
+
+  /** Text is read back out of the reply here, by code that may have defects: they must not cost the answer. */
+  #estimate(sampleOf: () => { readonly text: string; readonly share: number }): Usage | undefined {
+    try {
+      const sample = sampleOf()
+      const request = this.requestBody?.toString('utf8', 0, ESTIMATE_CAP_BYTES) ?? ''
+      return this.#books.estimate({ request, response: sample.text, share: sample.share })
+    } catch (error) {
+      this.#books.onDefect(error)
+      return undefined
+    }
   }
 
   #bodies(outcome: FinishedRequest['outcome'], errorBody: Buffer | undefined): BodyRecord | null {

@@ -7,8 +7,8 @@ import type { Journal } from './journal.ts'
 
 /** The relay's view of everything around it: assembled in server/index.ts. */
 export interface Gateway {
-  /** @throws RelayError `unauthenticated` */
-  authenticate(call: Call): ApiKey
+  /** Asked before the body is read: a stranger's megabytes are nobody's. @throws RelayError `unauthenticated` */
+  authenticate(presented: { readonly headers: Call['headers']; readonly queryKey: string | null }): ApiKey
   /** @throws RelayError `model_not_found`, `forbidden` */
   resolveGroup(model: string, caller: ApiKey): Group
   /** @throws RelayError `no_channel` */
@@ -60,13 +60,12 @@ export class RelayFailure extends Error {
 const KEYS_PER_MEMBER = 5
 
 /**
- * The main path: who calls, which group, in which order, and one try after the other until the first meaningful event.
+ * The main path: which group, in which order, and one try after the other until the first meaningful event.
  * @throws RelayError for what is wrong before anybody was asked; RelayFailure when everybody who was asked failed
  */
 export async function relay(call: Call, gateway: Gateway, watch: Pick<Try, 'journal' | 'signal'>): Promise<Answered> {
   const { journal, signal } = watch
-  const caller = (journal.caller = gateway.authenticate(call))
-  const group = (journal.group = gateway.resolveGroup(call.peek.model, caller))
+  const group = (journal.group = gateway.resolveGroup(call.peek.model, call.caller))
   const order = gateway.balance(group, gateway.candidates(group, call))
   const { maxMembers, deadline } = gateway.limits(group, call)
   const failures: { readonly error: RelayError; readonly words: UpstreamWords | null }[] = []
