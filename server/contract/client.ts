@@ -72,7 +72,10 @@ export function portClient(port: Port): ApiClient {
   let closed = false
 
   port.onMessage((message) => {
-    if (message.type === 'event') { listeners.tell(message.event, message.payload); return; }
+    if (message.type === 'event') {
+      listeners.tell(message.event, message.payload)
+      return
+    }
     if (message.type !== 'result' && message.type !== 'failure') return
     const call = waiting.get(message.id)
     waiting.delete(message.id)
