@@ -235,7 +235,8 @@ function address<N extends Name>(name: N, input: Input<N>): { method: string; ur
   if (method !== 'GET' && method !== 'DELETE') return { method, url: filled, body: rest }
   const query = new URLSearchParams()
   for (const [field, value] of Object.entries(rest)) {
-    if (value !== undefined && value !== null) query.set(field, String(value)) // rows of GET are flat
+    if (value !== undefined && value !== null)
+      query.set(field, typeof value === 'string' ? value : JSON.stringify(value))
   }
   const search = query.toString()
   return { method, url: search === '' ? filled : `${filled}?${search}`, body: undefined }
