@@ -16,6 +16,7 @@ const LATE_SEQUENCE = 2 ** 31 - 2
 /** OpenAI's Responses API, without its server-side state. */
 export const openaiResponses: Protocol = {
   format: 'openai-responses',
+  family: 'openai',
   codec,
   match,
   peek,
