@@ -136,7 +136,6 @@ CREATE TABLE `session` (
     `id` INTEGER NOT NULL AUTO_INCREMENT,
     `token_hash` VARCHAR(64) NOT NULL,
     `user_agent` VARCHAR(512) NOT NULL,
-    `remote_address` VARCHAR(64) NOT NULL,
     `created_at` BIGINT NOT NULL,
     `expires_at` BIGINT NOT NULL,
     `last_seen_at` BIGINT NOT NULL,

@@ -146,7 +146,6 @@ CREATE TABLE "session" (
     "id" SERIAL NOT NULL,
     "token_hash" TEXT NOT NULL,
     "user_agent" TEXT NOT NULL,
-    "remote_address" TEXT NOT NULL,
     "created_at" BIGINT NOT NULL,
     "expires_at" BIGINT NOT NULL,
     "last_seen_at" BIGINT NOT NULL,
