@@ -30,6 +30,8 @@ export interface EncodeContext {
 export interface DecodeContext {
   /** The channel that made the reply: stamped on every opaque thought in it. */
   readonly origin?: string
+  /** What the reply answers; needed where a target's limits made the encoder cut a tool's name. */
+  readonly request?: ChatRequest
   readonly loss: ReportLoss
 }
 
