@@ -1,15 +1,60 @@
 import { RelayError } from '../../errors.ts'
-import type { Codec } from '../codec.ts'
+import type { ChatRequest, JsonObject } from '../../model/request.ts'
+import type { Codec, EncodeContext, WireRequest } from '../codec.ts'
+import { traitsOf, type Dialect } from '../gemini/dialect.ts'
+import { Fields } from '../gemini/fields.ts'
+import { decodeRequest, type GeminiRequest } from '../gemini/request-in.ts'
+import { encodeRequest } from '../gemini/request-out.ts'
+import { decodeResponse } from '../gemini/response-in.ts'
+import { encodeResponse } from '../gemini/response-out.ts'
+import { GeminiStreamDecoder } from '../gemini/stream-in.ts'
+import { GeminiStreamEncoder } from '../gemini/stream-out.ts'
+import { asObject } from '../narrow.ts'
+import { unwrap } from './envelope.ts'
 
-function notYet(): never {
-  throw new RelayError('upstream_rejected', 'requests are not converted to or from the Antigravity format yet')
+/** Names without `/`, `.` or `:` (Claude takes none of them), schemas without references, constants and defaults. */
+const dialect: Dialect = {
+  format: 'antigravity',
+  unwrap,
+  wrap: (answer, id) => `{"response":${answer},"traceId":${JSON.stringify(id)}}`,
+  schemas: 'subset',
+  nameCharacters: /[a-zA-Z0-9_-]/,
 }
 
+/** What the client says of itself in the envelope. */
+const USER_AGENT = 'octopus'
+
 export const codec: Codec = {
-  decodeRequest: notYet,
-  encodeRequest: notYet,
-  decodeResponse: notYet,
-  encodeResponse: notYet,
-  decodeStream: notYet,
-  encodeStream: notYet,
+  decodeRequest: (wire, loss) => decodeRequest(innerRequest(wire), loss),
+  encodeRequest: encodeEnvelope,
+  decodeResponse: (body, context) => decodeResponse(body, dialect, context),
+  encodeResponse: (response) => ({ response: encodeResponse(response, dialect), traceId: response.id }),
+  decodeStream: (context) => new GeminiStreamDecoder(dialect, context),
+  encodeStream: (request) => new GeminiStreamEncoder(dialect, request.arrayStream === true),
+}
+
+function innerRequest({ body, route }: WireRequest): GeminiRequest {
+  const envelope = new Fields(body, '')
+  const inner = envelope.plain('request')
+  if (inner === undefined)
+    throw new RelayError('invalid_request', "'request' is missing: send the Gemini request in it", { param: 'request' })
+  const model = envelope.string('model') ?? new Fields(inner, 'request').string('model') ?? ''
+  return { body: inner, route, path: 'request', model: model.replace(/^models\//, ''), format: 'antigravity' }
+}
+
+/** `project` and `requestId` belong to the account and the call: `bindAccount` adds them. */
+function encodeEnvelope(request: ChatRequest, context: EncodeContext): JsonObject {
+  const inner = encodeRequest(request, dialect, context)
+  return { model: request.model, userAgent: USER_AGENT, request: claudeNeeds(inner, request.model) }
+}
+
+/** Claude behind Antigravity refuses a thinking budget without a larger limit; what limit is meant when none is said is Anthropic's. */
+const CLAUDE_OUTPUT = 64_000
+
+function claudeNeeds(inner: JsonObject, model: string): JsonObject {
+  if (!traitsOf(model).foreign) return inner
+  const config = asObject(inner['generationConfig'])
+  const budget = asObject(config?.['thinkingConfig'])?.['thinkingBudget']
+  if (typeof budget !== 'number' || budget <= 0 || config?.['maxOutputTokens'] !== undefined) return inner
+  return { ...inner, generationConfig: { ...config, maxOutputTokens: Math.max(CLAUDE_OUTPUT, budget + 1) } }
 }

@@ -21,6 +21,7 @@ import {
 export const antigravity: Protocol = {
   ...gemini,
   format: 'antigravity',
+  family: 'google',
   codec,
   match,
   peek,

@@ -1,15 +1,18 @@
-import { RelayError } from '../../errors.ts'
 import type { Codec } from '../codec.ts'
-
-function notYet(): never {
-  throw new RelayError('upstream_rejected', 'requests are not converted to or from the Gemini format yet')
-}
+import { geminiDialect } from './dialect.ts'
+import { decodeRequest } from './request-in.ts'
+import { encodeRequest } from './request-out.ts'
+import { decodeResponse } from './response-in.ts'
+import { encodeResponse } from './response-out.ts'
+import { GeminiStreamDecoder } from './stream-in.ts'
+import { GeminiStreamEncoder } from './stream-out.ts'
 
 export const codec: Codec = {
-  decodeRequest: notYet,
-  encodeRequest: notYet,
-  decodeResponse: notYet,
-  encodeResponse: notYet,
-  decodeStream: notYet,
-  encodeStream: notYet,
+  decodeRequest: ({ body, route }, loss) =>
+    decodeRequest({ body, route, path: '', model: route.model ?? '', format: 'gemini' }, loss),
+  encodeRequest: (request, context) => encodeRequest(request, geminiDialect, context),
+  decodeResponse: (body, context) => decodeResponse(body, geminiDialect, context),
+  encodeResponse: (response) => encodeResponse(response, geminiDialect),
+  decodeStream: (context) => new GeminiStreamDecoder(geminiDialect, context),
+  encodeStream: (request) => new GeminiStreamEncoder(geminiDialect, request.arrayStream === true),
 }

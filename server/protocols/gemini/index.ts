@@ -9,6 +9,7 @@ import { bare } from './wire.ts'
 /** Google's Gemini API (`generateContent`), as https://ai.google.dev/api/generate-content tells it; Vertex AI speaks the same. */
 export const gemini: Protocol = {
   format: 'gemini',
+  family: 'google',
   codec,
   match,
   peek,

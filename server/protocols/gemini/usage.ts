@@ -27,7 +27,7 @@ export function decodeUsage(metadata: JsonObject | undefined): Usage | undefined
 }
 
 /** The same in Gemini's words; zero counts are left out except the two that clients read without asking. */
-export function encodeUsage(usage: Usage): JsonObject {
+export function encodeUsage(usage: Usage, serviceTier?: string): JsonObject {
   const prompt = usage.input + usage.cacheRead + usage.cacheWrite5m + usage.cacheWrite1h
   const reasoning = Math.min(usage.reasoning ?? 0, usage.output)
   return {
@@ -36,5 +36,6 @@ export function encodeUsage(usage: Usage): JsonObject {
     ...(reasoning > 0 && { thoughtsTokenCount: reasoning }),
     totalTokenCount: prompt + usage.output,
     ...(usage.cacheRead > 0 && { cachedContentTokenCount: usage.cacheRead }),
+    ...(serviceTier !== undefined && { serviceTier }),
   }
 }

@@ -49,3 +49,11 @@ export function blockReasonOf(body: JsonObject): string | undefined {
   const reason = asString(asObject(body['promptFeedback'])?.['blockReason'])
   return reason === '' || reason === 'BLOCK_REASON_UNSPECIFIED' ? undefined : reason
 }
+
+export function isList(value: Json | undefined): value is readonly Json[] {
+  return Array.isArray(value)
+}
+
+export function without(object: JsonObject, ...names: readonly string[]): JsonObject {
+  return Object.fromEntries(Object.entries(object).filter(([name]) => !names.includes(name)))
+}
