@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { v7 as uuidv7 } from 'uuid'
+import { newRequestId } from './request-id.ts'
 import { RelayError } from '../errors.ts'
 import type { HeaderMap, Protocol, RouteMatch } from '../protocols/codec.ts'
 import { lazyConversation, readBody, type Call } from '../relay/call.ts'
@@ -54,8 +54,8 @@ export const requestIdHeader = 'x-octopus-request-id'
 /** Serves one relay request to its end: never rejects, and closes its journal exactly once. */
 export async function serveRelay(environment: RelayEnvironment, incoming: RelayRequest): Promise<void> {
   const { request, response, protocol, route, queryKey, raw } = incoming
-  const id = uuidv7()
   const at = Date.now()
+  const id = newRequestId(at)
   const startedAt = performance.now()
   const headers = headerMap(request)
   const hangUp = new HangUp()
@@ -212,13 +212,13 @@ export function sendError(
   if (!response.req.complete) response.req.resume()
 }
 
-/** Node joins repeated headers already, except those that come as lists. */
+/** A request's headers as they are: Node joins repeated ones already, and only `set-cookie`, which no client sends, comes as a list. */
 export function headerMap(request: IncomingMessage): HeaderMap {
   const { headers } = request
-  const map: Record<string, string> = {}
-  for (const name in headers) {
-    const value = headers[name]
-    if (value !== undefined) map[name] = typeof value === 'string' ? value : value.join(', ')
-  }
-  return map
+  if (isPlain(headers)) return headers
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, String(value)]))
+}
+
+function isPlain(headers: IncomingMessage['headers']): headers is Record<string, string> {
+  return headers['set-cookie'] === undefined
 }

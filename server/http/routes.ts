@@ -38,8 +38,31 @@ export function matchRoute(
 ): Matched | null {
   const url = request.url ?? '/'
   const mark = url.indexOf('?')
+  if (mark < 0 && request.method === 'POST') {
+    const known = plainRoutes.get(url)
+    if (known !== undefined) return known
+  }
   const path = normalise(mark < 0 ? url : url.slice(0, mark))
   const query = mark < 0 ? noQuery : new URLSearchParams(url.slice(mark + 1))
+  const matched = matchPath({ path, query, request, protocols })
+  if (mark < 0 && request.method === 'POST' && matched?.kind === 'relay') {
+    if (plainRoutes.size >= PLAIN_ROUTES_CAP) plainRoutes.clear()
+    plainRoutes.set(url, matched)
+  }
+  return matched
+}
+
+/** The few addresses that tools really use, matched once. */
+const plainRoutes = new Map<string, Matched>()
+const PLAIN_ROUTES_CAP = 200
+
+function matchPath(at: {
+  readonly path: string
+  readonly query: URLSearchParams
+  readonly request: Pick<IncomingMessage, 'method' | 'headers'>
+  readonly protocols: readonly Protocol[]
+}): Matched | null {
+  const { path, query, request, protocols } = at
   for (const protocol of protocols) {
     const route = protocol.match(path, query)
     if (route === null) continue
@@ -57,7 +80,7 @@ export function matchRoute(
       return { kind: 'wrong-method', query, protocol, allow: 'GET' }
     return { kind: 'catalogue', query, protocol, id }
   }
-  return matchPassthrough({ path, query, request, protocols })
+  return matchPassthrough(at)
 }
 
 /** The list's dialect: Gemini's below `/v1beta`, Anthropic's when its version header is sent, else OpenAI's. */

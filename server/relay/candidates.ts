@@ -19,15 +19,28 @@ export type KeylessTypes = ReadonlySet<string>
  * A group's members that are fit for a call, in the group's own order.
  * @throws RelayError `no_channel`, saying what to mend, when none is left
  */
-export function membersOf(
-  configuration: Configuration,
-  group: Group,
-  wanted: {
-    readonly format: WireFormat
-    readonly serves: (format: WireFormat) => boolean
-    readonly keyless: KeylessTypes
-  },
-): readonly Member[] {
+export function membersOf(configuration: Configuration, group: Group, wanted: Wanted): readonly Member[] {
+  let known = cache.get(configuration)
+  if (known === undefined) cache.set(configuration, (known = new Map()))
+  const name = `${group.id} ${group.name} ${wanted.format} ${wanted.purpose}`
+  let members = known.get(name)
+  if (members === undefined) known.set(name, (members = findMembers(configuration, group, wanted)))
+  return members
+}
+
+/** What a call needs of a channel. */
+export interface Wanted {
+  readonly format: WireFormat
+  /** Tells calls of one format apart that other channels can serve. */
+  readonly purpose: string
+  readonly serves: (format: WireFormat) => boolean
+  readonly keyless: KeylessTypes
+}
+
+/** A picture of the configuration never changes, so neither do the members found in it. */
+const cache = new WeakMap<Configuration, Map<string, readonly Member[]>>()
+
+function findMembers(configuration: Configuration, group: Group, wanted: Wanted): readonly Member[] {
   const members: Member[] = []
   const reasons: string[] = []
   for (const item of group.items) {

@@ -45,6 +45,14 @@ export function createGateway(parts: GatewayParts): Gateway {
     return secret
   }
 
+  /** Which other formats may stand in for a client's own. */
+  const serves = {
+    generate: () => () => true,
+    // a foreign channel has no such question; where no channel of the format is left, the count is estimated
+    'count-tokens': (format: WireFormat) => (other: WireFormat) => other === format,
+    passthrough: (format: WireFormat) => (other: WireFormat) => protocols[other].family === protocols[format].family,
+  }
+
   return {
     authenticate: ({ headers, queryKey }) =>
       authenticate(configuration.current(), credentials(headers, queryKey), Date.now()),
@@ -53,14 +61,13 @@ export function createGateway(parts: GatewayParts): Gateway {
 
     candidates: (group, call) => {
       const { format } = call.protocol
-      // counting tokens is answered by the format's own endpoint or by an estimate: a foreign channel has no such question
-      const serves =
-        call.raw !== undefined
-          ? (other: WireFormat) => protocols[other].family === protocols[format].family
-          : call.route.operation === 'generate'
-            ? () => true
-            : (other: WireFormat) => other === format
-      return membersOf(configuration.current(), group, { format, serves, keyless: parts.keyless })
+      const purpose = call.raw === undefined ? call.route.operation : 'passthrough'
+      return membersOf(configuration.current(), group, {
+        format,
+        purpose,
+        serves: serves[purpose](format),
+        keyless: parts.keyless,
+      })
     },
 
     balance: (group, members) =>
@@ -113,8 +120,7 @@ export function createGateway(parts: GatewayParts): Gateway {
         : encode(upstream, conversation, { model: member.model, origin, loss })
     const { operation } = call.route
     const target = call.raw ?? upstream.endpoint({ model: member.model, stream: call.peek.stream, operation })
-    const waits = [timers.firstTokenMs, group.policy.deadlineMs ?? settings.relay.deadlineMs].filter((ms) => ms > 0)
-    const commitWaitMs = waits.length === 0 ? 0 : Math.min(...waits)
+    const commitWaitMs = sooner(timers.firstTokenMs, group.policy.deadlineMs ?? settings.relay.deadlineMs)
     const request: UpstreamRequest = {
       method: 'POST',
       ...completeUrl(member.baseUrl, target.path),
@@ -195,6 +201,9 @@ function encode(
     'utf8',
   )
 }
+
+/** The shorter of two waits, of which 0 means none. */
+const sooner = (a: number, b: number): number => (a === 0 ? b : b === 0 ? a : Math.min(a, b))
 
 interface Timers {
   readonly connectMs: number

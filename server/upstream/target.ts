@@ -15,12 +15,38 @@ export interface TargetChannel {
  * one that ends in `##` is the whole address already. Query parameters of the base (Azure's `api-version`) are kept.
  */
 export function completeUrl(baseUrl: string, path: string): { readonly origin: string; readonly path: string } {
-  const verbatim = baseUrl.endsWith('##')
-  const url = new URL(verbatim ? baseUrl.slice(0, -2) : baseUrl)
-  if (verbatim) return { origin: url.origin, path: url.pathname + url.search }
-  const [tail = '', query = ''] = path.split('?', 2)
-  const search = [url.search.slice(1), query].filter((part) => part !== '').join('&')
-  return { origin: url.origin, path: url.pathname.replace(/\/+$/, '') + tail + (search === '' ? '' : `?${search}`) }
+  const base = parseBase(baseUrl)
+  if (base.verbatim) return { origin: base.origin, path: base.pathname + base.search }
+  const mark = path.indexOf('?')
+  const tail = mark < 0 ? path : path.slice(0, mark)
+  const query = mark < 0 ? '' : path.slice(mark + 1)
+  const search =
+    base.search === '' ? (query === '' ? '' : `?${query}`) : query === '' ? base.search : `${base.search}&${query}`
+  return { origin: base.origin, path: base.pathname + tail + search }
+}
+
+interface Base {
+  readonly verbatim: boolean
+  readonly origin: string
+  readonly pathname: string
+  readonly search: string
+}
+
+/** Parsing an address costs more than everything else about it; a person has few of them. */
+const bases = new Map<string, Base>()
+const BASES_CAP = 1000
+
+function parseBase(baseUrl: string): Base {
+  let base = bases.get(baseUrl)
+  if (base === undefined) {
+    const verbatim = baseUrl.endsWith('##')
+    const url = new URL(verbatim ? baseUrl.slice(0, -2) : baseUrl)
+    const pathname = verbatim ? url.pathname : url.pathname.replace(/\/+$/, '')
+    base = { verbatim, origin: url.origin, pathname, search: url.search }
+    if (bases.size >= BASES_CAP) bases.clear()
+    bases.set(baseUrl, base)
+  }
+  return base
 }
 
 /** Never leaves the gateway: credentials, cookies, who the client is and how it reached us, and what belongs to one connection. */
