@@ -220,9 +220,17 @@ export class ChoiceWriter {
   close(key: string, opaque?: Opaque): boolean {
     const block = this.#open.get(key)
     if (block === undefined) return false
-    block.opaque = opaque
+    if (opaque !== undefined) block.opaque = opaque
     this.#markClosed(block)
     this.#advance()
+    return true
+  }
+
+  /** Gives an open block its signature before it is known where the block ends; false when none is open under the key. */
+  sign(key: string, opaque: Opaque): boolean {
+    const block = this.#open.get(key)
+    if (block === undefined) return false
+    block.opaque = opaque
     return true
   }
 
