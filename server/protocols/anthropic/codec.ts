@@ -1,16 +1,15 @@
-import { RelayError } from '../../errors.ts'
 import type { Codec } from '../codec.ts'
+import { decodeRequest } from './decode-request.ts'
+import { MessageDecoder } from './decode-stream.ts'
+import { encodeRequest } from './encode-request.ts'
+import { MessageEncoder } from './encode-stream.ts'
+import { decodeResponse, encodeResponse } from './response.ts'
 
-const refuse = (): never => {
-  throw new RelayError('upstream_rejected', 'the Anthropic format is only passed through in this build')
-}
-
-/** Conversion follows; same-format requests never come here. */
 export const codec: Codec = {
-  decodeRequest: refuse,
-  encodeRequest: refuse,
-  decodeResponse: refuse,
-  encodeResponse: refuse,
-  decodeStream: refuse,
-  encodeStream: refuse,
+  decodeRequest,
+  encodeRequest,
+  decodeResponse,
+  encodeResponse,
+  decodeStream: (context) => new MessageDecoder(context),
+  encodeStream: () => new MessageEncoder(),
 }
