@@ -1,16 +1,16 @@
-import { RelayError } from '../../errors.ts'
 import type { Codec } from '../codec.ts'
+import { decodeRequest } from './request-decode.ts'
+import { encodeRequest } from './request-encode.ts'
+import { decodeResponse, encodeResponse } from './response.ts'
+import { ChatStreamDecoder } from './stream-decode.ts'
+import { ChatStreamEncoder } from './stream-encode.ts'
 
-const notYet = (): never => {
-  throw new RelayError('internal', 'conversion to and from OpenAI Chat is being built')
-}
-
-/** Replaced by the conversion itself. */
+/** OpenAI Chat Completions to and from the model. */
 export const codec: Codec = {
-  decodeRequest: notYet,
-  encodeRequest: notYet,
-  decodeResponse: notYet,
-  encodeResponse: notYet,
-  decodeStream: notYet,
-  encodeStream: notYet,
+  decodeRequest,
+  encodeRequest,
+  decodeResponse,
+  encodeResponse,
+  decodeStream: (context) => new ChatStreamDecoder(context),
+  encodeStream: (request) => new ChatStreamEncoder(request),
 }

@@ -11,12 +11,13 @@ import { findUsage, isZero } from './usage.ts'
 export class ChatReader implements ReplyReader {
   usage: Usage | undefined
   #done = false
+  #broken = false
   readonly #open = new Set<number>()
   readonly #finished = new Set<number>()
 
-  /** `[DONE]`, or a finish reason for every choice that was seen: several providers never send `[DONE]`. */
+  /** `[DONE]`, or a finish reason for every choice that was seen: several providers never send `[DONE]`. Never after an error. */
   get complete(): boolean {
-    return this.#done || (this.#finished.size > 0 && this.#open.size === 0)
+    return !this.#broken && (this.#done || (this.#finished.size > 0 && this.#open.size === 0))
   }
 
   /** OpenAI says `"usage":null` and `"finish_reason":null` in every chunk, so the name alone proves nothing. */
@@ -26,6 +27,12 @@ export class ChatReader implements ReplyReader {
   }
 
   read(frame: SseFrame): FrameMeaning {
+    const meaning = this.#read(frame)
+    if (meaning instanceof RelayError) this.#broken = true
+    return meaning
+  }
+
+  #read(frame: SseFrame): FrameMeaning {
     const data = frame.data.trim()
     if (data === '') return 'ignored'
     if (data === '[DONE]') {
