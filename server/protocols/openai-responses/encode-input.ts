@@ -1,8 +1,9 @@
 import type {
   AssistantPart,
+  ChatRequest,
   JsonObject,
   MediaPart,
-  Message,
+  ReasoningPart,
   ReportLoss,
   TextPart,
   ToolCallPart,
@@ -10,13 +11,14 @@ import type {
 } from '../../model/request.ts'
 import type { EncodeContext } from '../codec.ts'
 import { mayReplay } from '../signature.ts'
+import { readsPlainThoughts } from './models.ts'
 import { shorten } from './names.ts'
 
 /**
  * Messages → `input`. The API's own rules are kept: history of the assistant is `output_text`, every call has its output, every
  * thought what came after it, call ids have at most 64 characters.
  */
-export function encodeInput(messages: readonly Message[], context: EncodeContext): JsonObject[] {
+export function encodeInput({ messages, model }: ChatRequest, context: EncodeContext): JsonObject[] {
   const calls = new Map<string, ToolCallPart>()
   const answered = new Set<string>()
   for (const message of messages) {
@@ -25,7 +27,7 @@ export function encodeInput(messages: readonly Message[], context: EncodeContext
     if (message.role === 'tool') for (const part of message.content) answered.add(part.callId)
   }
   return messages.flatMap((message, index): JsonObject[] => {
-    const at = { param: `messages[${index}]`, ...context }
+    const at = { param: `messages[${index}]`, plainThoughts: readsPlainThoughts(model), ...context }
     switch (message.role) {
       case 'system':
         return textMessage(message.origin ?? 'system', message.content)
@@ -45,6 +47,8 @@ interface At {
   readonly param: string
   readonly loss: ReportLoss
   readonly origin?: string
+  /** The upstream's thoughts are plain text. */
+  readonly plainThoughts: boolean
 }
 
 function textMessage(role: string, parts: readonly TextPart[]): JsonObject[] {
@@ -78,16 +82,13 @@ function encodeTurn(
         )
         break
       case 'reasoning': {
-        const opaque = part.opaque
-        if (opaque !== undefined && mayReplay(opaque, 'openai-responses', at.origin)) {
-          endMessage()
-          items.push({
-            type: 'reasoning',
-            ...(part.id?.startsWith('rs_') === true ? { id: part.id } : {}),
-            summary: part.text === '' ? [] : [{ type: 'summary_text', text: part.text }],
-            encrypted_content: opaque.value,
-          })
-        } else at.loss({ field: `${at.param}.reasoning`, reason: 'thoughts go back only to the channel that had them' })
+        const thought = encodeThought(part, at)
+        if (thought === undefined) {
+          at.loss({ field: `${at.param}.reasoning`, reason: 'thoughts go back only to the channel that had them' })
+          break
+        }
+        endMessage()
+        items.push(thought)
         break
       }
       case 'tool-call':
@@ -103,6 +104,24 @@ function encodeTurn(
   // "Item 'rs_…' of type 'reasoning' was provided without its required following item" is a 400
   while (items.at(-1)?.type === 'reasoning') items.pop()
   return [...items, ...unanswered]
+}
+
+function encodeThought(part: ReasoningPart, at: At): JsonObject | undefined {
+  const { opaque, text, id } = part
+  if (opaque !== undefined && mayReplay(opaque, 'openai-responses', at.origin))
+    return {
+      type: 'reasoning',
+      ...(id?.startsWith('rs_') === true ? { id } : {}),
+      summary: text === '' ? [] : [{ type: 'summary_text', text }],
+      encrypted_content: opaque.value,
+    }
+  if (opaque !== undefined || text === '' || !at.plainThoughts) return undefined
+  return {
+    type: 'reasoning',
+    ...(id === undefined ? {} : { id }),
+    summary: [],
+    content: [{ type: 'reasoning_text', text }],
+  }
 }
 
 function encodeCall(part: ToolCallPart): JsonObject {

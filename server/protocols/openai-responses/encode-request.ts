@@ -18,7 +18,7 @@ export function encodeRequest(request: ChatRequest, context: EncodeContext): Jso
     tool_choice: nativeChoice,
     ...alone
   } = nativeFields(request, loss)
-  const input = encodeInput(request.messages, context)
+  const input = encodeInput(request, context)
   const tools = request.tools.flatMap((tool) => encodeTool(tool, loss))
   const reasoning = encodeReasoning(request, loss)
   const text = encodeText(request.output)

@@ -14,3 +14,12 @@ export function refusesSampling(model: string, effort: string | undefined): bool
   if (/^(o\d|codex-)/.test(plain)) return true
   return /^gpt-5/.test(plain) && !neverReasons(model) && effort !== 'none'
 }
+
+/**
+ * Whether thoughts in plain text may go back: DeepSeek, gpt-oss and their kind send them so and want them again with the calls,
+ * while OpenAI's own models know only those that they sealed.
+ */
+export function readsPlainThoughts(model: string): boolean {
+  const plain = name(model)
+  return plain.startsWith('gpt-oss') || !/^(gpt-|o\d|chatgpt-|codex|computer-use)/.test(plain)
+}
