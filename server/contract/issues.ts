@@ -61,6 +61,7 @@ const inWords: z.core.$ZodErrorMap = (issue) => {
   switch (issue.code) {
     case 'invalid_type':
       if (issue.input === undefined) return 'is required'
+      if (Number.isNaN(issue.input)) return 'must be a number' // what coercion made of a query's text
       return `must be ${article(issue.expected)}, not ${nameOf(issue.input)}`
     case 'invalid_value':
       return `must be ${issue.values.map((value) => JSON.stringify(value)).join(' or ')}`
@@ -96,6 +97,5 @@ function article(type: string): string {
 function nameOf(value: unknown): string {
   if (value === null) return 'null'
   if (Array.isArray(value)) return 'an array'
-  if (typeof value === 'number' && Number.isNaN(value)) return 'something else'
   return article(typeof value)
 }

@@ -19,13 +19,14 @@ export interface ChannelRules {
 /** Everything of a channel that the rules look at; absent: unchanged, and looked at when it was set. */
 type Fields = Pick<ChannelUpdate, 'type' | 'enabled' | 'endpoints' | 'headers' | 'keys'>
 
-/** What is wrong with a channel beyond the shapes of its fields. Endpoints left empty are those of the type, see `withDefaults`. */
+/** What is wrong with a channel beyond the shapes of its fields. Endpoints left out are those of its type. */
 export function newChannelIssues(channel: ChannelCreate, rules: ChannelRules): readonly Issue[] {
   const type = channelTypes.get(channel.type)
   if (type === undefined) return [unknownType(channel.type)]
+  const { enabled, endpoints } = withDefaults(channel)
   return [
-    ...fieldIssues(channel, rules),
-    ...riskIssues({ type, enabled: channel.enabled, endpoints: channel.endpoints }, rules),
+    ...fieldIssues({ ...channel, endpoints }, rules),
+    ...riskIssues({ type, enabled, endpoints }, rules),
     ...missingKeyIssues(type, channel.keys.length),
   ]
 }
@@ -50,9 +51,16 @@ export function channelChangeIssues(change: Fields, standing: ChannelRow, rules:
 
 /** Endpoints left out are those of the type. */
 export function withDefaults(channel: ChannelCreate): ChannelCreate {
-  const type = channelTypes.get(channel.type)
-  if (type === undefined || channel.endpoints.length > 0) return channel
-  return { ...channel, endpoints: [...type.endpoints] }
+  return channel.endpoints.length > 0 ? channel : { ...channel, endpoints: endpointsOf(channel.type) }
+}
+
+/** Emptied endpoints are those of the type again; endpoints that are not spoken of stay as they are. */
+export function withTypesEndpoints<C extends Pick<ChannelUpdate, 'type' | 'endpoints'>>(change: C, type: string): C {
+  return change.endpoints?.length === 0 ? { ...change, endpoints: endpointsOf(change.type ?? type) } : change
+}
+
+function endpointsOf(type: string): EndpointRow[] {
+  return [...(channelTypes.get(type)?.endpoints ?? [])]
 }
 
 function unknownType(given: string): Issue {
