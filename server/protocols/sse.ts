@@ -4,7 +4,7 @@ export interface SseFrame {
   readonly data: string
 }
 
-const LF = 10
+const CR = 13
 
 /**
  * Cuts a byte stream into lines without LF and CR, at any chunking. Lines are latin1 text: every byte is one character, so
@@ -14,20 +14,22 @@ const LF = 10
 export class LineSplitter {
   #parts: string[] = []
 
-  /** Calls `line` for each line that `chunk` completes. */
+  /** Calls `line` for each line that `chunk` completes. One decoding for the whole chunk: its lines are slices of that text. */
   push(chunk: Buffer, line: (text: string) => void): void {
+    const text = chunk.toString('latin1')
     let start = 0
-    for (let end = chunk.indexOf(LF); end >= 0; end = chunk.indexOf(LF, start)) {
-      let text = chunk.toString('latin1', start, end)
-      if (this.#parts.length > 0) {
-        this.#parts.push(text)
-        text = this.#parts.join('')
+    for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n', start)) {
+      const cr = end > start && text.charCodeAt(end - 1) === CR ? 1 : 0
+      if (this.#parts.length === 0) line(text.slice(start, end - cr))
+      else {
+        this.#parts.push(text.slice(start, end))
+        const whole = this.#parts.join('')
         this.#parts = []
+        line(whole.endsWith('\r') ? whole.slice(0, -1) : whole)
       }
-      line(text.endsWith('\r') ? text.slice(0, -1) : text)
       start = end + 1
     }
-    if (start < chunk.length) this.#parts.push(chunk.toString('latin1', start))
+    if (start < text.length) this.#parts.push(start === 0 ? text : text.slice(start))
   }
 
   /** The last line, when the source closed without ending it. */

@@ -69,6 +69,8 @@ export type Outcome =
 /** Where a committed stream goes. */
 export interface ReplySink {
   write(bytes: Buffer | string): void
+  /** The bytes that come next complete the answer: the moment to account for it. May be called more than once. */
+  completing(): void
   /** The last call. `error` says what the client must still be told; null: the reply is complete, or the failure is told already. */
   end(error: RelayError | null): void
 }
@@ -91,6 +93,7 @@ export class Attempt implements ExchangeHandler, Deadline {
   #pump: Pump | null = null
   #settled = false
   #body: Buffer[] = []
+  #arrived: Buffer[] = []
   #bodyBytes = 0
   #sink: ReplySink | null = null
   #early: (Buffer | string)[] = []
@@ -130,23 +133,31 @@ export class Attempt implements ExchangeHandler, Deadline {
   }
 
   onData(chunk: Buffer): void {
-    if (this.#pump === null) {
-      this.#collect(chunk)
-      return
-    }
-    const out = this.#pump.push(chunk)
+    if (this.#pump === null) this.#collect(chunk)
+    else if (this.#arrived.push(chunk) === 1) process.nextTick(takeArrived, this)
+  }
+
+  /** What one read of the socket brought is worked on as one piece: a burst of two hundred events costs one write, not two hundred. */
+  takeArrived(): void {
+    const pump = this.#pump
+    const arrived = this.#arrived
+    const [first] = arrived
+    if (pump === null || first === undefined || this.#ended !== null) return
+    this.#arrived = []
+    const out = pump.push(arrived.length === 1 ? first : Buffer.concat(arrived))
     if (!this.#settled) {
-      if (this.#pump.committed) this.#commit(this.#pump)
-      else if (this.#pump.failure !== null) {
-        this.#fail(this.#pump.failure)
+      if (pump.committed) this.#commit(pump)
+      else if (pump.failure !== null) {
+        this.#fail(pump.failure)
         return
       }
     }
+    if (pump.final) this.#sink?.completing()
     if (out !== null) this.#give(out)
-    if (this.#settled && this.#pump.failure !== null && this.#plan.conversation !== null) {
+    if (this.#settled && pump.failure !== null && this.#plan.conversation !== null) {
       // the encoder has told the error and closed the stream: what the upstream still says is of no use
       this.#exchange.abort()
-      this.#endStream(this.#pump)
+      this.#endStream(pump)
     }
   }
 
@@ -157,6 +168,8 @@ export class Attempt implements ExchangeHandler, Deadline {
       this.#endWhole()
       return
     }
+    this.takeArrived()
+    if (this.#ended !== null || (this.#settled && !pump.committed)) return
     const out = pump.end()
     if (!this.#settled) {
       if (!pump.committed) {
@@ -165,12 +178,14 @@ export class Attempt implements ExchangeHandler, Deadline {
       }
       this.#commit(pump)
     }
+    if (pump.failure === null) this.#sink?.completing()
     if (out !== null) this.#give(out)
     this.#endStream(pump)
   }
 
   onError(error: Error): void {
     this.#upstreamEndedAt = performance.now()
+    this.takeArrived()
     this.#break(
       error instanceof RelayError ? error : new RelayError('upstream_failed', error.message, { cause: error }),
     )
@@ -179,6 +194,7 @@ export class Attempt implements ExchangeHandler, Deadline {
   /** Called by the wheel: too long until the first meaningful event, or too long altogether. */
   expire(): void {
     this.#exchange.abort()
+    this.takeArrived()
     const seconds = Math.round(this.#plan.commitWaitMs / 100) / 10
     this.#break(
       this.#settled
@@ -216,6 +232,7 @@ export class Attempt implements ExchangeHandler, Deadline {
     this.#sink = sink
     const early = this.#early
     this.#early = []
+    if (this.#pump?.final === true) sink.completing()
     for (const bytes of early) sink.write(bytes)
     if (this.#ended !== null) sink.end(this.#ended.error)
   }
@@ -351,6 +368,10 @@ export class Attempt implements ExchangeHandler, Deadline {
       this.#settle({ kind: 'failed', error, words: null })
     }
   }
+}
+
+function takeArrived(attempt: Attempt): void {
+  attempt.takeArrived()
 }
 
 const SAMPLE_CAP_BYTES = 256 * 1024

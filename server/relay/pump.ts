@@ -18,6 +18,8 @@ export interface Pump {
   break(error: RelayError): string | null
   /** The first meaningful event has come: from here on nothing can fail over. */
   readonly committed: boolean
+  /** The terminal event has come: nothing of worth can follow. */
+  readonly final: boolean
   /** What is wrong with the reply: before the commit it fails over, after it the client has been or must be told. */
   readonly failure: RelayError | null
   /** The client has read of the failure inside the stream already. */
@@ -34,11 +36,12 @@ const nothingCame = (): RelayError =>
   new RelayError('upstream_failed', 'the upstream ended its stream without any answer in it')
 
 /** Enough text for a fair estimate; the rest is extrapolated. */
-const SAMPLE_CAP_CHARS = 32 * 1024
+const SAMPLE_CAP = 32 * 1024
 
 /** Same format on both sides: bytes pass untouched, a reader sees a copy. */
 export class VerbatimPump implements Pump {
   committed = false
+  final = false
   failure: RelayError | null = null
   /** After the commit the upstream's own words pass to the client; a cut stream has no words. */
   failureTold = false
@@ -48,9 +51,9 @@ export class VerbatimPump implements Pump {
   readonly #frames = new WholeFrames()
   #held: Buffer[] = []
   #heldBytes = 0
-  #sampled: RawFrame[] = []
-  #sampledChars = 0
-  #totalChars = 0
+  #sampled: Buffer[] = []
+  #sampledBytes = 0
+  #totalBytes = 0
   readonly #see = (raw: RawFrame): void => this.#frame(raw)
 
   constructor(protocol: Protocol) {
@@ -63,7 +66,12 @@ export class VerbatimPump implements Pump {
   }
 
   push(chunk: Buffer): Buffer | null {
+    this.#totalBytes += chunk.length
     this.#splitter.push(chunk, this.#see)
+    if (this.#sampledBytes < SAMPLE_CAP && this.#reader.usage === undefined) {
+      this.#sampled.push(chunk)
+      this.#sampledBytes += chunk.length
+    }
     const whole = this.#frames.push(chunk)
     if (whole !== null) {
       if (this.committed && this.#heldBytes === 0) return whole
@@ -96,18 +104,16 @@ export class VerbatimPump implements Pump {
 
   get sample(): { readonly text: string; readonly share: number } {
     const decoder = this.#protocol.codec.decodeStream({ loss: ignoreLoss })
+    const splitter = new SseSplitter()
     let text = ''
-    for (const raw of this.#sampled)
-      for (const event of decoder.push(decodeFrame(raw))) if (event.type === 'block-delta') text += event.text
-    return { text, share: this.#totalChars === 0 ? 1 : this.#sampledChars / this.#totalChars }
+    for (const chunk of this.#sampled)
+      splitter.push(chunk, (raw) => {
+        for (const event of decoder.push(decodeFrame(raw))) if (event.type === 'block-delta') text += event.text
+      })
+    return { text, share: this.#totalBytes === 0 ? 1 : this.#sampledBytes / this.#totalBytes }
   }
 
   #frame(raw: RawFrame): void {
-    this.#totalChars += raw.data.length
-    if (this.#sampledChars < SAMPLE_CAP_CHARS && this.#reader.usage === undefined) {
-      this.#sampled.push(raw)
-      this.#sampledChars += raw.data.length
-    }
     if (this.failure !== null) return
     if (this.committed && !this.#reader.wants(raw.data)) return
     const meaning = this.#reader.read(decodeFrame(raw))
@@ -115,7 +121,10 @@ export class VerbatimPump implements Pump {
       this.failure = meaning
       this.failureTold = this.committed
     } else if (meaning === 'content') this.committed = true
-    else if (meaning === 'end' && !this.committed) this.failure = nothingCame()
+    else if (meaning === 'end') {
+      if (this.committed) this.final = true
+      else this.failure = nothingCame()
+    }
   }
 
   #release(): Buffer {
@@ -153,7 +162,7 @@ export class ConvertPump implements Pump {
   #out = ''
   #sampled = ''
   #totalChars = 0
-  #finished = false
+  final = false
   readonly #see = (raw: RawFrame): void => {
     if (this.failure === null) this.#take(this.#decoder.push(decodeFrame(raw)))
   }
@@ -174,7 +183,7 @@ export class ConvertPump implements Pump {
     this.#splitter.end(this.#see)
     if (this.failure === null) this.#take(this.#decoder.end())
     if (this.failure === null && !this.committed) this.failure = nothingCame()
-    if (this.failure === null && !this.#finished) {
+    if (this.failure === null && !this.final) {
       this.failure = truncated()
       this.#tell(this.failure)
     }
@@ -216,11 +225,11 @@ export class ConvertPump implements Pump {
           continue
         }
         case 'finish':
-          this.#finished = true
+          this.final = true
           break
         case 'block-delta':
           this.#totalChars += event.text.length
-          if (this.#sampled.length < SAMPLE_CAP_CHARS) this.#sampled += event.text
+          if (this.#sampled.length < SAMPLE_CAP) this.#sampled += event.text
           break
         case 'block-start':
         case 'block-end':

@@ -10,6 +10,7 @@ const COPY_CAP_BYTES = 8 * 1024 * 1024
 /** Replies of routes outside the five formats: whatever comes is passed on, and only a JSON reply's usage is read from a copy. */
 export class RawPump implements Pump {
   committed = false
+  readonly final = false
   failure: RelayError | null = null
   readonly failureTold = false
   usage: Usage | undefined

@@ -18,20 +18,19 @@ export interface Delivery {
   readonly resume: () => void
   /** Sees what goes to the client. */
   readonly copy: (bytes: Buffer | string) => void
-  /** Called once, before the last byte goes out: the accounting's moment. */
+  /** Called before the last byte goes out (and perhaps again): the accounting's moment. */
   readonly finished: (error: RelayError | null) => void
 }
 
 /**
- * Writes a committed stream to the client: what one socket read brought goes out as one write in the same tick, the upstream is
- * paused while the client cannot take more, silence is bridged by keep-alives where a frame has ended, and a failure that the
- * stream itself does not tell is told in the client's format.
+ * Writes a committed stream to the client: the upstream is paused while the client cannot take more, silence is bridged by
+ * keep-alives (pumps give whole frames only, so one may always stand here), and a failure that the stream itself does not tell is
+ * told in the client's format.
  */
 export class StreamWriter implements ReplySink, Deadline {
   at = Infinity
   readonly #delivery: Delivery
   readonly #reframe: ReturnType<NonNullable<Protocol['reframe']>>
-  #queue: (Buffer | string)[] = []
   #paused = false
   #over = false
 
@@ -51,7 +50,22 @@ export class StreamWriter implements ReplySink, Deadline {
 
   write(bytes: Buffer | string): void {
     if (this.#over) return
-    if (this.#queue.push(bytes) === 1) process.nextTick(flush, this)
+    const { response, copy, keepAliveMs } = this.#delivery
+    if (this.at !== Infinity) this.at = performance.now() + keepAliveMs
+    const framed = this.#reframe === null ? bytes : this.#reframe.push(toBuffer(bytes))
+    if (framed === '') return
+    copy(framed)
+    if (response.write(framed) || this.#paused) return
+    this.#paused = true
+    this.#delivery.pause()
+    response.once('drain', () => {
+      this.#paused = false
+      this.#delivery.resume()
+    })
+  }
+
+  completing(): void {
+    if (!this.#over) this.#delivery.finished(null)
   }
 
   end(error: RelayError | null): void {
@@ -60,8 +74,6 @@ export class StreamWriter implements ReplySink, Deadline {
     const { response, protocol, route, wheel, pump, finished } = this.#delivery
     wheel.drop(this)
     finished(error ?? pump.failure)
-    // one byte of the reply at least is still here: what was counted above was counted before the client had all
-    this.flush()
     if (error !== null) {
       response.end(protocol.encodeStreamError(error, route))
       return
@@ -74,46 +86,16 @@ export class StreamWriter implements ReplySink, Deadline {
   /** The client is gone: nothing is written any more. */
   drop(): void {
     this.#over = true
-    this.#queue = []
     this.#delivery.wheel.drop(this)
   }
 
   expire(): void {
     if (this.#over) return
     const { response, protocol, wheel, keepAliveMs } = this.#delivery
-    if (this.#queue.length === 0 && !this.#paused) response.write(protocol.keepAlive)
+    if (!this.#paused) response.write(protocol.keepAlive)
     this.at = performance.now() + keepAliveMs
     wheel.watch(this)
-  }
-
-  flush(): void {
-    const queue = this.#queue
-    if (queue.length === 0) return
-    this.#queue = []
-    const { response, copy, keepAliveMs } = this.#delivery
-    if (this.at !== Infinity) this.at = performance.now() + keepAliveMs
-    const [first] = queue
-    const joined =
-      queue.length === 1 && first !== undefined
-        ? first
-        : queue.every((part) => typeof part === 'string')
-          ? queue.join('')
-          : Buffer.concat(queue.map((part) => (typeof part === 'string' ? Buffer.from(part) : part)))
-    const bytes = this.#reframe === null ? joined : this.#reframe.push(toBuffer(joined))
-    if (bytes === '') return
-    copy(bytes)
-    if (response.write(bytes) || this.#paused) return
-    this.#paused = true
-    this.#delivery.pause()
-    response.once('drain', () => {
-      this.#paused = false
-      this.#delivery.resume()
-    })
   }
 }
 
 const toBuffer = (bytes: Buffer | string): Buffer => (typeof bytes === 'string' ? Buffer.from(bytes) : bytes)
-
-function flush(writer: StreamWriter): void {
-  writer.flush()
-}
