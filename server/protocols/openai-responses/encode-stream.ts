@@ -1,5 +1,5 @@
 import { RelayError } from '../../errors.ts'
-import type { ChatRequest, Citation, JsonObject, MediaPart, Opaque } from '../../model/request.ts'
+import type { ChatRequest, Citation, Json, JsonObject, MediaPart, Opaque } from '../../model/request.ts'
 import type { BlockHead, Finish, StreamEvent, Usage } from '../../model/response.ts'
 import type { StreamEncoder } from '../codec.ts'
 import { InputUnwrapper } from '../custom-tools.ts'
@@ -169,11 +169,10 @@ export class ResponsesEncoder implements StreamEncoder {
     switch (block?.kind) {
       case 'text': {
         block.frame ??= this.#openPart(block)
-        if (event.logprobs !== undefined) block.logprobs.push(...logprobsOf(event.logprobs))
-        if (event.text === '') return
         block.text.push(event.text)
         block.length += event.text.length
-        this.#say(block.frame, event.text)
+        if (event.logprobs === undefined) this.#say(block.frame, event.text)
+        else this.#sayWithLogprobs(block, event.text, logprobsOf(event.logprobs))
         return
       }
       case 'reasoning':
@@ -202,6 +201,13 @@ export class ResponsesEncoder implements StreamEncoder {
   /** The hot path: everything but the text is ready since the block began. */
   #say(frame: Frame, text: string): void {
     this.#out.push(`${frame.head}${this.#sequence++}${frame.tail}${JSON.stringify(text)}}\n\n`)
+  }
+
+  #sayWithLogprobs(block: Extract<OpenBlock, { kind: 'text' }>, delta: string, logprobs: readonly Json[]): void {
+    if (this.#message === undefined) return
+    for (const entry of logprobs) block.logprobs.push(entry)
+    const type = block.refusal ? 'response.refusal.delta' : 'response.output_text.delta'
+    this.#emit(type, { ...this.#partPlace(this.#message), ...(block.refusal ? {} : { logprobs }), delta })
   }
 
   #openPart(block: Extract<OpenBlock, { kind: 'text' }>): Frame {
