@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { BaseUrl, ChannelTypeRow } from '../contract/channels.ts'
 import { wireFormats } from '../model/request.ts'
@@ -12,6 +13,13 @@ describe('channel types', () => {
       expect(baseUrl).not.toMatch(/\/$/)
     }
     if (type.listing !== null) expect(type.endpoints.map(({ format }) => format)).toContain(type.listing)
+  })
+
+  it('names only vendors that the price book has', () => {
+    const book = JSON.parse(readFileSync('resources/prices.json', 'utf8')) as { vendors: Record<string, unknown> }
+    for (const { vendor } of channelTypes.values()) {
+      if (vendor !== null) expect(Object.keys(book.vendors)).toContain(vendor)
+    }
   })
 
   it('has a type for each wire format, named like it', () => {

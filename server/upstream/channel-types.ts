@@ -165,7 +165,7 @@ const rows: Readonly<Record<string, Row>> = {
   },
   volcengine: {
     label: 'Volcengine Ark (Doubao)',
-    vendor: null,
+    vendor: 'volcengine',
     at: {
       'openai-chat': 'https://ark.cn-beijing.volces.com/api/v3',
       'openai-responses': 'https://ark.cn-beijing.volces.com/api/v3',
@@ -173,7 +173,7 @@ const rows: Readonly<Record<string, Row>> = {
   },
   'volcengine-coding': {
     label: 'Volcengine Ark coding plan',
-    vendor: null,
+    vendor: 'volcengine-coding-plan',
     at: {
       'openai-chat': 'https://ark.cn-beijing.volces.com/api/coding/v3',
       anthropic: 'https://ark.cn-beijing.volces.com/api/coding/v1',
