@@ -45,6 +45,8 @@ export function decodeRequest(wire: WireRequest, report: ReportLoss): ChatReques
   const loss = onceEach(report)
   const text = (name: string) => optional(asString, body[name], { param: name, wanted: 'a string' })
   const number = (name: string) => optional(asNumber, body[name], { param: name, wanted: 'a number' })
+  const maxTokens = number('max_tokens')
+  if (maxTokens !== undefined && maxTokens < 1) throw wrongField('max_tokens', 'a number above 0', undefined)
   const tier = text('service_tier')
   const userId = asString(asObject(body.metadata)?.user_id)
   const stop = stopSequences(body.stop_sequences)
@@ -58,7 +60,7 @@ export function decodeRequest(wire: WireRequest, report: ReportLoss): ChatReques
     tools: tools(body.tools, loss),
     toolChoice: choice.toolChoice,
     sampling: given({
-      maxTokens: number('max_tokens'),
+      maxTokens,
       temperature: number('temperature'),
       topP: number('top_p'),
       topK: number('top_k'),

@@ -112,7 +112,7 @@ function sampling(
   const out: Record<string, Json> = {}
   const give = (field: string, reason: string) => loss({ field, reason })
   const none = traits.sampling === 'none' ? 'this model takes no sampling parameters' : undefined
-  const thinks = plan.on && traits.claude ? 'thinking excludes it' : undefined
+  const thinks = plan.on ? 'thinking excludes it' : undefined
   const refused = none ?? thinks
   if (temperature !== undefined) {
     if (refused === undefined) out.temperature = Math.min(1, Math.max(0, temperature))

@@ -92,8 +92,8 @@ function adaptivePlan({ request, traits, loss }: ThinkingQuestion, maxTokens: nu
 function budgetPlan({ request, traits, lacksThought, loss }: ThinkingQuestion, maxTokens: number): ThinkingPlan {
   const wish = request.reasoning
   const told = request.sampling.maxTokens
-  // services that copy the API do not insist on signed thoughts
-  if (lacksThought && traits.claude) {
+  // said of unknown names too: an alias may well stand for a Claude, and a refusal is worse than an answer without thoughts
+  if (lacksThought) {
     loss({
       field: 'reasoning',
       reason: 'the turn that tool results answer has no thought that is valid at this channel',
