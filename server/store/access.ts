@@ -34,14 +34,11 @@ export class ApiKeys {
     const id = await this.#write(input.name, async (tx) => {
       await requireFreeName(tx, input.name, 0)
       await requireGroups(tx, input.allowedGroups)
-      const keyHash = hashApiKey(key.reveal())
-      if ((await tx.apiKey.count({ where: { key_hash: keyHash } })) > 0) throw keyTaken()
+      const keyColumns = await this.#keyColumns(tx, key, 0)
       const created = await tx.apiKey.create({
         data: {
           name: input.name,
-          key_hash: keyHash,
-          secret: this.#context.dataKey.seal(key.reveal(), 'api_key.secret'),
-          hint: key.hint(),
+          ...keyColumns,
           enabled: input.enabled,
           expires_at: input.expiresAt === null ? null : BigInt(Math.trunc(input.expiresAt)),
           allowed_groups: input.allowedGroups && JSON.stringify(input.allowedGroups),
@@ -73,6 +70,7 @@ export class ApiKeys {
       const { count } = await tx.apiKey.updateMany({
         where: { id },
         data: {
+          ...(input.key !== undefined && (await this.#keyColumns(tx, new Secret(input.key), id))),
           ...(name !== undefined && { name }),
           ...(input.enabled !== undefined && { enabled: input.enabled }),
           ...(expiresAt !== undefined && { expires_at: expiresAt === null ? null : BigInt(Math.trunc(expiresAt)) }),
@@ -93,6 +91,13 @@ export class ApiKeys {
       const { count } = await tx.apiKey.deleteMany({ where: { id } })
       if (count === 0) throw notFound('API key', id)
     })
+  }
+
+  /** Throws conflict when another row has the same key. */
+  async #keyColumns(tx: Tx, key: Secret, ownId: number) {
+    const keyHash = hashApiKey(key.reveal())
+    if ((await tx.apiKey.count({ where: { key_hash: keyHash, id: { not: ownId } } })) > 0) throw keyTaken()
+    return { key_hash: keyHash, secret: this.#context.dataKey.seal(key.reveal(), 'api_key.secret'), hint: key.hint() }
   }
 
   #write<T>(name: string, work: (tx: Tx) => Promise<T>): Promise<T> {
