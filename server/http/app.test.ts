@@ -72,7 +72,9 @@ beforeAll(async () => {
     listener: () => ({ port, hosts: ['127.0.0.1'] }),
     live: () => ({ activeRequests: 2, today }),
     priceOf: (question) => new PriceBook(store.current().prices, catalogue).lookup(question),
-    resetChannelKey: async (id) => void (await store.channelKeys.reset(id)),
+    resetChannelKey: async (id) => {
+      await store.channelKeys.reset(id)
+    },
     about: () => ({ version: '1.2.3', startedAt: 5, url: `http://127.0.0.1:${port}`, database: store.kind }),
   })
   const api = { dispatch: createDispatch(handlers, log), feed: bus, sessions, version: '1.2.3', heartbeatMs: 50 }
@@ -333,6 +335,11 @@ describe('configuration through the client', () => {
     expect(made.key).toMatch(/^sk-octopus-[A-Za-z0-9]{48}$/)
     expect(JSON.stringify(await client.call('apiKey.list', {}))).not.toContain(made.key)
     expect(await client.call('apiKey.reveal', { id: made.id })).toEqual({ key: made.key })
+    const key = 'sk-my-own-key-of-old'
+    expect(await client.call('apiKey.update', { id: made.id, key })).toMatchObject({ name: 'laptop', hint: '…-old' })
+    expect(await client.call('apiKey.reveal', { id: made.id })).toEqual({ key })
+    expect([...store.current().apiKeysByHash.values()].map(({ id }) => id)).toEqual([made.id])
+    await expect(client.call('apiKey.create', { name: 'other', key })).rejects.toMatchObject({ code: 'conflict' })
     await expect(client.call('apiKey.update', { id: made.id, allowedGroups: ['none such'] })).rejects.toMatchObject({
       issues: [{ path: 'allowedGroups[0]' }],
     })
