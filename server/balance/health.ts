@@ -43,6 +43,11 @@ export class KeyHealth {
     return null
   }
 
+  /** A suspension that an earlier process saw. */
+  restore(keyId: number, rest: Rest): void {
+    this.#suspended.set(keyId, rest)
+  }
+
   noteSuccess(keyId: number, model: string): void {
     this.#cooling.delete(`${keyId}/${model}`)
     this.#suspended.delete(keyId)

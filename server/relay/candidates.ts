@@ -21,7 +21,7 @@ export type KeylessTypes = ReadonlySet<string>
  */
 export function membersOf(configuration: Configuration, group: Group, wanted: Wanted): readonly Member[] {
   let known = cache.get(configuration)
-  if (known === undefined) cache.set(configuration, (known = new Map()))
+  if (known === undefined) cache.set(configuration, (known = new Map<string, readonly Member[]>()))
   const name = `${group.id} ${group.name} ${wanted.format} ${wanted.purpose}`
   let members = known.get(name)
   if (members === undefined) known.set(name, (members = findMembers(configuration, group, wanted)))

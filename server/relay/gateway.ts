@@ -26,11 +26,20 @@ export interface GatewayParts {
   readonly health: KeyHealth
   readonly wheel: TimerWheel
   /** Told when a key's state changed, so that it can be stored and shown. */
-  readonly onKeyRest: (keyId: number, rest: { readonly until: number | null; readonly status: number | null }) => void
+  readonly onKeyRest: (keyId: number, rest: KeyRest) => void
   /** Names this process in `x-octopus-hop`. */
   readonly instanceId: string
   /** Our own name at upstreams, where the client's is not passed on. */
   readonly userAgent: string
+}
+
+/** How a key fares after a try. `until` null: it is fit again. */
+export interface KeyRest {
+  readonly at: { readonly channelId: number; readonly model: string | null }
+  readonly kind: 'cooling' | 'suspended'
+  readonly until: number | null
+  readonly status: number | null
+  readonly reason: string
 }
 
 export const hopHeader = 'x-octopus-hop'
@@ -93,13 +102,17 @@ export function createGateway(parts: GatewayParts): Gateway {
     noteHealth: ({ key, member }, error) => {
       if (key === null) return
       if (error === null) {
-        const rested = health.restOf(key.id, member.model) !== null
+        const rested = health.restOf(key.id, member.model)
+        if (rested === null) return
         health.noteSuccess(key.id, member.model)
-        if (rested) parts.onKeyRest(key.id, { until: null, status: 200 })
+        const at = { channelId: member.channelId, model: rested.kind === 'cooling' ? member.model : null }
+        parts.onKeyRest(key.id, { at, kind: rested.kind, until: null, status: 200, reason: '' })
         return
       }
       const rest = health.noteFailure(key.id, member.model, error)
-      if (rest !== null) parts.onKeyRest(key.id, { until: rest.until, status: rest.status })
+      if (rest === null) return
+      const at = { channelId: member.channelId, model: rest.kind === 'cooling' ? member.model : null }
+      parts.onKeyRest(key.id, { at, ...rest, reason: error.message })
     },
   }
 

@@ -1,0 +1,114 @@
+import { randomUUID } from 'node:crypto'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { Catalogue } from './accounting/catalogue.ts'
+import { startDrain } from './accounting/drain.ts'
+import { estimateUsage } from './accounting/estimate.ts'
+import { Live } from './accounting/live.ts'
+import { cost, PriceBook } from './accounting/pricing.ts'
+import { openSpool } from './accounting/spool.ts'
+import type { Logger } from './config.ts'
+import type { Bookkeeping, Journal } from './relay/journal.ts'
+import type { Store } from './store/store.ts'
+import { channelTypes } from './upstream/channel-types.ts'
+
+/** Everything that counts, as the relay and the management side see it. */
+export interface Books {
+  readonly live: Live
+  prices(): PriceBook
+  bookkeeping(): Bookkeeping
+  begin(journal: Journal): void
+}
+
+interface Surroundings {
+  readonly log: Logger
+  readonly dataDir: string
+  /** What has to be closed again, in the order in which it was opened. */
+  readonly undo: (() => Promise<void> | void)[]
+}
+
+/** Spool, drain, prices and live numbers: everything that counts. */
+export async function openBooks(store: Store, { log, dataDir, undo }: Surroundings): Promise<Books> {
+  const spool = await openSpool({ directory: path.join(dataDir, 'spool'), log })
+  const live = new Live({
+    restore: async (from, to) => {
+      const { requests, failures, cancelled, tokens, costNanoUsd } = await store.stats.overview({ from, to })
+      const { input, cacheRead, cacheWrite5m, cacheWrite1h, output } = tokens
+      const sum = input + cacheRead + cacheWrite5m + cacheWrite1h + output
+      return { requests, failures, cancelled, tokens: sum, costNanoUsd }
+    },
+  })
+  await live.start()
+  const drain = startDrain({
+    spool,
+    driver: store.driver,
+    instance: instanceOf(dataDir),
+    log,
+    onRecovered: (record) => live.count(record),
+  })
+  undo.push(
+    () => spool.close(),
+    async () => {
+      await Promise.race([drain.flush(), delay(FLUSH_MS, undefined, { ref: false })])
+      await drain.close()
+    },
+    () => live.close(),
+  )
+  const list = new Catalogue(() => readFileSync(resource('prices.json'), 'utf8'))
+  let prices: PriceBook | null = null
+  store.onChange(() => {
+    prices = null
+  })
+  const priceBook = (): PriceBook => (prices ??= new PriceBook(store.current().prices, list))
+  const onDefect = (error: unknown): void => log.error({ err: error }, 'a defect of the accounting')
+  const fixed = {
+    estimate: estimateUsage,
+    onDefect,
+    cost: (
+      { channelId, model }: { readonly channelId: number; readonly model: string },
+      usage: Parameters<typeof cost>[0],
+    ) => {
+      const channel = store.current().channels.get(channelId)
+      const vendor = channelTypes.get(channel?.type ?? '')?.vendor ?? null
+      const price = priceBook().lookup({ channelId, vendor, model })
+      return price === null ? null : cost(usage, price, channel?.priceMultiplier ?? 1)
+    },
+    finish: (record: Parameters<typeof spool.append>[0]) => {
+      spool.append(record)
+      live.finish(record)
+    },
+  }
+  return {
+    live,
+    prices: priceBook,
+    bookkeeping: () => {
+      const { bodies, bodyCapBytes } = store.current().settings.log
+      return { ...fixed, bodies: { mode: bodies, capBytes: bodyCapBytes } }
+    },
+    begin: ({ arrival, caller }) =>
+      live.begin({
+        id: arrival.id,
+        model: arrival.model,
+        groupName: arrival.model,
+        apiKeyName: caller?.name ?? '',
+        clientSoftware: arrival.headers['user-agent'] ?? '',
+        at: arrival.at,
+      }),
+  }
+}
+
+/** A quit waits so long for a database that takes its time; what is left waits in the spool. */
+const FLUSH_MS = 5000
+
+/** Names this data directory's spool in a database that several gateways may share. */
+function instanceOf(dataDir: string): string {
+  const file = path.join(dataDir, 'instance')
+  if (!existsSync(file)) writeFileSync(file, `${randomUUID()}\n`, { flag: 'wx' })
+  return readFileSync(file, 'utf8').trim()
+}
+
+/** Files beside the program: in `resources/` of the source tree, the bundle's folder, or the packaged app. */
+function resource(name: string): URL {
+  return new URL(`../resources/${name}`, import.meta.url)
+}
