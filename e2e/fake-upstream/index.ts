@@ -26,6 +26,8 @@ export interface ReceivedRequest {
   readonly target: Target | null
   /** What the provider would have refused, in its words, and what should never have reached it. Empty is good. */
   readonly violations: readonly string[]
+  /** Those of them that should never have left the gateway, whatever the provider thinks of it. */
+  readonly leaks: readonly string[]
   /** Unix ms. */
   readonly receivedAt: number
   /** The client hung up before the reply was over; settles when the exchange ends. */
@@ -140,6 +142,8 @@ function standard({ json: body, path }: ReceivedRequest, target: Target): Play {
     case 'count-tokens':
       return json(200, tokenCount(target.format, 42))
     case 'other':
+      if (path.includes(':loadCodeAssist'))
+        return json(200, { cloudaicompanionProject: 'fake-project', currentTier: { id: 'free-tier' } })
       return json(200, { object: 'fake', path, model: body.model ?? null, data: [] })
     case 'generate':
       return json(
@@ -168,18 +172,19 @@ function examine(
   const parsed = parse(body.toString('utf8'))
   const target = targetOf(url, headers, object(parsed))
   const violations: string[] = []
+  const leaks: string[] = []
   let refusal: Refusal | undefined
   const refuse = (reason: Refusal): void => {
     violations.push(reason.message)
     refusal ??= reason
   }
   if (target !== null) {
-    const { unauthorized, leaks } = headerFaults(incoming.headers, url, {
+    const { unauthorized, leaks: found } = headerFaults(incoming.headers, url, {
       format: target.format,
       credentials: { isKey },
     })
-    violations.push(...leaks)
-    if (body.includes(WRAPPED_THOUGHT)) violations.push('a thought wrapped for a foreign client reached the provider')
+    leaks.push(...found)
+    if (body.includes(WRAPPED_THOUGHT)) leaks.push('a thought wrapped for a foreign client reached the provider')
     if (unauthorized !== undefined) refuse({ status: 401, message: unauthorized })
     if (target.operation === 'generate' || target.operation === 'count-tokens') {
       if (!headers['content-type']?.startsWith('application/json'))
@@ -196,7 +201,8 @@ function examine(
     body,
     json: object(parsed),
     target,
-    violations,
+    violations: [...leaks, ...violations],
+    leaks,
     receivedAt: Date.now(),
     outcome,
   }
