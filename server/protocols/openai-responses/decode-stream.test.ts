@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { collect } from '../../model/collect.ts'
 import type { JsonObject } from '../../model/request.ts'
 import type { ChatResponse, StreamEvent } from '../../model/response.ts'
-import { asObject } from '../narrow.ts'
+import { asObject, asString } from '../narrow.ts'
 import { codec } from './codec.ts'
 import { bytesOf, decodeAll, frames, jsonOf, recorded, told } from './recorded.ts'
 
@@ -82,7 +82,7 @@ describe('recorded replies', () => {
     const body = jsonOf(name)
     if (body.output === undefined) {
       expect(() => codec.decodeResponse(body, { loss: ignore })).toThrow(
-        expect.objectContaining({ message: asObject(body.error)?.message }),
+        expect.objectContaining({ message: asString(asObject(body.error)?.message) }),
       )
       return
     }

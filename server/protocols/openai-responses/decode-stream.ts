@@ -53,6 +53,10 @@ export class ResponsesDecoder implements StreamDecoder {
 
   /** One event, parsed. */
   event(type: string, event: JsonObject): void {
+    if (type === 'response.output_text.delta') {
+      this.#text(event, { type: 'text' }, asString(event.delta))
+      return
+    }
     const error = errorIn(event, type)
     if (error !== undefined) {
       this.#terminal(asObject(event.response))
@@ -67,9 +71,6 @@ export class ResponsesDecoder implements StreamDecoder {
         return
       case 'response.output_item.added':
         this.#added(this.#item(event), asObject(event.item) ?? {})
-        return
-      case 'response.output_text.delta':
-        this.#text(event, { type: 'text' }, asString(event.delta))
         return
       case 'response.output_text.done':
         this.#textRest(event, { type: 'text' }, asString(event.text))
@@ -159,16 +160,14 @@ export class ResponsesDecoder implements StreamDecoder {
     const item = this.#item(event)
     const key = partKey(event)
     if (delta === undefined || delta === '' || item.over) return
-    this.#openText(item, key, head)
     item.seen.set(key, (item.seen.get(key) ?? 0) + delta.length)
+    const block = keyOf(item, key)
     const logprobs = asArray(event.logprobs)
-    if (logprobs === undefined || logprobs.length === 0) this.#writer.delta(keyOf(item, key), delta)
-    else this.#writer.delta(keyOf(item, key), delta, { content: event.logprobs ?? null })
-  }
-
-  #openText(item: Item, key: string, head: BlockHead): void {
+    const carried = logprobs === undefined || logprobs.length === 0 ? undefined : { content: event.logprobs ?? null }
+    if (this.#writer.delta(block, delta, carried)) return
     if (head.type === 'text' && head.refusal === true) this.#refused = true
-    if (!this.#writer.isOpen(keyOf(item, key))) this.#writer.open(keyOf(item, key), head)
+    this.#writer.open(block, head)
+    this.#writer.delta(block, delta, carried)
   }
 
   /** What the deltas left out of the full text. */

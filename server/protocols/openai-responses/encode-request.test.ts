@@ -298,7 +298,8 @@ describe('fields', () => {
     ['gpt-5', { adaptive: true, visible: false }, undefined, undefined],
     ['gpt-4o', { adaptive: true }, undefined, 0.5],
     ['my-model', { effort: 'low' }, { effort: 'low' }, 0.5],
-  ])('%s, reasoning %j', (model, reasoning, expected, temperature) => {
+  ])('%s, reasoning %j', (...row) => {
+    const [model, reasoning, expected, temperature] = row
     const { body } = encode({
       model,
       ...(reasoning === undefined ? {} : { reasoning }),
@@ -342,8 +343,8 @@ describe('fields', () => {
       cacheKey: 'k'.repeat(100),
       serviceTier: 'standard_only',
     })
-    expect(String(body.user)).toHaveLength(64)
-    expect(String(body.prompt_cache_key)).toHaveLength(64)
+    expect(body.user).toHaveLength(64)
+    expect(body.prompt_cache_key).toHaveLength(64)
     expect(body.metadata).toEqual({ a: 'b' })
     expect(losses).toEqual(['metadata', 'service_tier'])
     expect(encode({ serviceTier: 'flex' }).body.service_tier).toBe('flex')

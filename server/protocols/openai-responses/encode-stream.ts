@@ -3,17 +3,16 @@ import type { ChatRequest, Citation, Json, JsonObject, MediaPart, Opaque } from 
 import type { BlockHead, Finish, StreamEvent, Usage } from '../../model/response.ts'
 import type { StreamEncoder } from '../codec.ts'
 import { InputUnwrapper } from '../custom-tools.ts'
-import { errorFrames, failedError } from './errors.ts'
+import { failedError } from './errors.ts'
+import { deltaFrame, EventLog, NO_FRAME, type Frame } from './event-log.ts'
 import {
+  annotationOf,
   callItem,
-  deltaFrame,
   logprobsOf,
   messageItem,
-  NO_FRAME,
   responseObject,
   summaryPlace,
   textPart,
-  type Frame,
   type OpenBlock,
   type OpenMessage,
   type Place,
@@ -33,8 +32,7 @@ export class ResponsesEncoder implements StreamEncoder {
   readonly #output: JsonObject[] = []
   #ids = new ItemIds('')
   #head = { model: '', createdAt: 0 }
-  #out: string[] = []
-  #sequence = 0
+  readonly #log = new EventLog()
   #next = 0
   #message: OpenMessage | undefined
   #block: OpenBlock | undefined
@@ -80,21 +78,13 @@ export class ResponsesEncoder implements StreamEncoder {
       case 'error':
         this.#fail(event.error)
     }
-    return this.#drain()
+    return this.#log.drain()
   }
 
   end(): string {
     if (this.#final === undefined)
       this.#fail(new RelayError('upstream_failed', 'the upstream ended its stream before the answer was finished'))
-    return this.#drain()
-  }
-
-  #drain(): string {
-    const [only] = this.#out
-    if (only === undefined) return ''
-    const text = this.#out.length === 1 ? only : this.#out.join('')
-    this.#out = []
-    return text
+    return this.#log.drain()
   }
 
   #start(event: Extract<StreamEvent, { type: 'start' }>): void {
@@ -102,8 +92,8 @@ export class ResponsesEncoder implements StreamEncoder {
     this.#head = { model: event.model === '' ? this.#request.model : event.model, createdAt: event.createdAt }
     this.#usage = event.usage
     const response = this.#response('in_progress', [])
-    this.#emit('response.created', { response })
-    this.#emit('response.in_progress', { response })
+    this.#log.emit('response.created', { response })
+    this.#log.emit('response.in_progress', { response })
   }
 
   /** Texts and thoughts show themselves with their first word: an empty one is never told. */
@@ -171,7 +161,7 @@ export class ResponsesEncoder implements StreamEncoder {
         block.frame ??= this.#openPart(block)
         block.text.push(event.text)
         block.length += event.text.length
-        if (event.logprobs === undefined) this.#say(block.frame, event.text)
+        if (event.logprobs === undefined) this.#log.say(block.frame, event.text)
         else this.#sayWithLogprobs(block, event.text, logprobsOf(event.logprobs))
         return
       }
@@ -179,7 +169,7 @@ export class ResponsesEncoder implements StreamEncoder {
         if (event.text === '') return
         if (block.text.length === 0) this.#openSummary(block)
         block.text.push(event.text)
-        this.#say(block.frame, event.text)
+        this.#log.say(block.frame, event.text)
         return
       case 'call': {
         const text = block.unwrapper === undefined ? event.text : block.unwrapper.push(event.text)
@@ -195,19 +185,14 @@ export class ResponsesEncoder implements StreamEncoder {
   #callText(block: Extract<OpenBlock, { kind: 'call' }>, text: string): void {
     if (text === '') return
     block.text.push(text)
-    if (!block.style.search) this.#say(block.frame, text)
-  }
-
-  /** The hot path: everything but the text is ready since the block began. */
-  #say(frame: Frame, text: string): void {
-    this.#out.push(`${frame.head}${this.#sequence++}${frame.tail}${JSON.stringify(text)}}\n\n`)
+    if (!block.style.search) this.#log.say(block.frame, text)
   }
 
   #sayWithLogprobs(block: Extract<OpenBlock, { kind: 'text' }>, delta: string, logprobs: readonly Json[]): void {
     if (this.#message === undefined) return
     for (const entry of logprobs) block.logprobs.push(entry)
     const type = block.refusal ? 'response.refusal.delta' : 'response.output_text.delta'
-    this.#emit(type, { ...this.#partPlace(this.#message), ...(block.refusal ? {} : { logprobs }), delta })
+    this.#log.emit(type, { ...this.#partPlace(this.#message), ...(block.refusal ? {} : { logprobs }), delta })
   }
 
   #openPart(block: Extract<OpenBlock, { kind: 'text' }>): Frame {
@@ -217,7 +202,7 @@ export class ResponsesEncoder implements StreamEncoder {
       this.#addItem(index, messageItem(this.#message, 'in_progress'))
     }
     const at = this.#partPlace(this.#message)
-    this.#emit('response.content_part.added', { ...at, part: textPart(block, '') })
+    this.#log.emit('response.content_part.added', { ...at, part: textPart(block, '') })
     const type = block.refusal ? 'response.refusal.delta' : 'response.output_text.delta'
     return deltaFrame(type, block.refusal ? at : { ...at, logprobs: [] })
   }
@@ -237,7 +222,7 @@ export class ResponsesEncoder implements StreamEncoder {
 
   #openSummary(block: Extract<OpenBlock, { kind: 'reasoning' }>): void {
     const at = summaryPlace(this.#openThought(block))
-    this.#emit('response.reasoning_summary_part.added', { ...at, part: { type: 'summary_text', text: '' } })
+    this.#log.emit('response.reasoning_summary_part.added', { ...at, part: { type: 'summary_text', text: '' } })
     block.frame = deltaFrame('response.reasoning_summary_text.delta', at)
   }
 
@@ -246,14 +231,8 @@ export class ResponsesEncoder implements StreamEncoder {
     if (block?.kind !== 'text' || block.refusal) return
     block.frame ??= this.#openPart(block)
     if (this.#message === undefined) return
-    const annotation = {
-      type: 'url_citation',
-      url: citation.url,
-      title: citation.title ?? '',
-      start_index: citation.start ?? 0,
-      end_index: citation.end ?? block.length,
-    }
-    this.#emit('response.output_text.annotation.added', {
+    const annotation = annotationOf(citation, block.length)
+    this.#log.emit('response.output_text.annotation.added', {
       ...this.#partPlace(this.#message),
       annotation_index: block.annotations.length,
       annotation,
@@ -288,10 +267,10 @@ export class ResponsesEncoder implements StreamEncoder {
     if (block.frame === undefined || message === undefined) return
     const at = this.#partPlace(message)
     const text = block.text.join('')
-    if (block.refusal) this.#emit('response.refusal.done', { ...at, refusal: text })
-    else this.#emit('response.output_text.done', { ...at, text, logprobs: block.logprobs })
+    if (block.refusal) this.#log.emit('response.refusal.done', { ...at, refusal: text })
+    else this.#log.emit('response.output_text.done', { ...at, text, logprobs: block.logprobs })
     const part = textPart(block, text)
-    this.#emit('response.content_part.done', { ...at, part })
+    this.#log.emit('response.content_part.done', { ...at, part })
     message.parts.push(part)
   }
 
@@ -302,8 +281,8 @@ export class ResponsesEncoder implements StreamEncoder {
     if (block.text.length > 0) {
       const at = summaryPlace(place)
       const part = { type: 'summary_text', text: block.text.join('') }
-      this.#emit('response.reasoning_summary_text.done', { ...at, text: part.text })
-      this.#emit('response.reasoning_summary_part.done', { ...at, part })
+      this.#log.emit('response.reasoning_summary_text.done', { ...at, text: part.text })
+      this.#log.emit('response.reasoning_summary_part.done', { ...at, part })
       summary.push(part)
     }
     const sealed =
@@ -317,9 +296,9 @@ export class ResponsesEncoder implements StreamEncoder {
     const at = { item_id: place.id, output_index: place.index }
     if (block.text.length === 0 && !style.custom) this.#callText(block, '{}')
     const text = block.text.join('')
-    if (style.custom) this.#emit('response.custom_tool_call_input.done', { ...at, input: text })
+    if (style.custom) this.#log.emit('response.custom_tool_call_input.done', { ...at, input: text })
     else if (!style.search)
-      this.#emit('response.function_call_arguments.done', { ...at, name: style.name, arguments: text })
+      this.#log.emit('response.function_call_arguments.done', { ...at, name: style.name, arguments: text })
     this.#endItem(place.index, callItem(block, text, 'completed'))
   }
 
@@ -379,22 +358,21 @@ export class ResponsesEncoder implements StreamEncoder {
 
   #terminal(type: string, fields: JsonObject): void {
     this.#final = { ...this.#response('completed', this.#output), ...fields }
-    this.#emit(type, { response: this.#final })
+    this.#log.emit(type, { response: this.#final })
   }
 
   #fail(error: RelayError): void {
     const response = this.#response('failed', this.#output)
-    this.#out.push(errorFrames(error, this.#sequence, response))
-    this.#sequence += 2
+    this.#log.fail(error, response)
     this.#final = { ...response, error: failedError(error) }
   }
 
   #addItem(index: number, item: JsonObject): void {
-    this.#emit('response.output_item.added', { output_index: index, item })
+    this.#log.emit('response.output_item.added', { output_index: index, item })
   }
 
   #endItem(index: number, item: JsonObject): void {
-    this.#emit('response.output_item.done', { output_index: index, item })
+    this.#log.emit('response.output_item.done', { output_index: index, item })
     this.#output.push(item)
   }
 
@@ -403,11 +381,6 @@ export class ResponsesEncoder implements StreamEncoder {
     if (message === undefined) return
     this.#message = undefined
     this.#endItem(message.index, messageItem(message, status))
-  }
-
-  #emit(type: string, fields: JsonObject): void {
-    const data = JSON.stringify({ type, sequence_number: this.#sequence++, ...fields })
-    this.#out.push(`event: ${type}\ndata: ${data}\n\n`)
   }
 
   #response(status: string, output: readonly JsonObject[]): JsonObject {

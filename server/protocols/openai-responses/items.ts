@@ -1,7 +1,8 @@
-import type { ChatRequest, Json, JsonObject, MediaPart } from '../../model/request.ts'
+import type { ChatRequest, Citation, Json, JsonObject, MediaPart } from '../../model/request.ts'
 import type { Usage } from '../../model/response.ts'
 import type { InputUnwrapper } from '../custom-tools.ts'
 import { asObject, parseObject } from '../narrow.ts'
+import type { Frame } from './event-log.ts'
 import type { CallStyle } from './names.ts'
 import { encodeUsage } from './usage.ts'
 
@@ -48,13 +49,6 @@ export interface Place {
   readonly index: number
 }
 
-export interface Frame {
-  readonly head: string
-  readonly tail: string
-}
-
-export const NO_FRAME: Frame = { head: '', tail: '' }
-
 export interface ResponseHead {
   readonly id: string
   readonly model: string
@@ -96,14 +90,6 @@ export function responseObject(request: ChatRequest, head: ResponseHead): JsonOb
   }
 }
 
-/** The frame of an event whose last field is `delta`. */
-export function deltaFrame(type: string, fields: JsonObject): Frame {
-  return {
-    head: `event: ${type}\ndata: {"type":"${type}","sequence_number":`,
-    tail: `,${JSON.stringify(fields).slice(1, -1)},"delta":`,
-  }
-}
-
 export const summaryPlace = ({ id, index }: Place): JsonObject => ({
   item_id: id,
   output_index: index,
@@ -135,6 +121,17 @@ export function callItem(block: Extract<OpenBlock, { kind: 'call' }>, text: stri
   return style.custom
     ? { type: 'custom_tool_call', ...named, input: text }
     : { type: 'function_call', ...named, arguments: text }
+}
+
+/** Where a source has no place in the text, it stands for all that was said so far. */
+export function annotationOf(citation: Citation, length: number): JsonObject {
+  return {
+    type: 'url_citation',
+    url: citation.url,
+    title: citation.title ?? '',
+    start_index: citation.start ?? 0,
+    end_index: citation.end ?? length,
+  }
 }
 
 /** Chat's logprobs object → the list of the Responses API. */
