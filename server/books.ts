@@ -1,7 +1,5 @@
-import { randomUUID } from 'node:crypto'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import path from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { Catalogue } from './accounting/catalogue.ts'
 import { startDrain } from './accounting/drain.ts'
 import { estimateUsage } from './accounting/estimate.ts'
@@ -43,16 +41,12 @@ export async function openBooks(store: Store, { log, dataDir, undo }: Surroundin
   const drain = startDrain({
     spool,
     driver: store.driver,
-    instance: instanceOf(dataDir),
     log,
     onRecovered: (record) => live.count(record),
   })
   undo.push(
     () => spool.close(),
-    async () => {
-      await Promise.race([drain.flush(), delay(FLUSH_MS, undefined, { ref: false })])
-      await drain.close()
-    },
+    () => drain.close(),
     () => live.close(),
   )
   const list = new Catalogue(() => readFileSync(resource('prices.json'), 'utf8'))
@@ -96,16 +90,6 @@ export async function openBooks(store: Store, { log, dataDir, undo }: Surroundin
         at: arrival.at,
       }),
   }
-}
-
-/** A quit waits so long for a database that takes its time; what is left waits in the spool. */
-const FLUSH_MS = 5000
-
-/** Names this data directory's spool in a database that several gateways may share. */
-function instanceOf(dataDir: string): string {
-  const file = path.join(dataDir, 'instance')
-  if (!existsSync(file)) writeFileSync(file, `${randomUUID()}\n`, { flag: 'wx' })
-  return readFileSync(file, 'utf8').trim()
 }
 
 /** Files beside the program: in `resources/` of the source tree, the bundle's folder, or the packaged app. */
