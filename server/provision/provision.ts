@@ -37,7 +37,11 @@ export async function readProvisionFile(path: string): Promise<unknown> {
   try {
     return JSON.parse(text.replace(/^\uFEFF/, ''))
   } catch (error) {
-    throw new ContractError('invalid_input', `the provision file ${path} is not JSON: ${messageOf(error)}`)
+    // the engine's message quotes the text around the fault, where a key may stand: only the place is told
+    const place =
+      /at position \d+(?: \(line \d+ column \d+\))?/.exec(messageOf(error))?.[0] ??
+      'for a missing quote, comma or bracket'
+    throw new ContractError('invalid_input', `the provision file ${path} is not JSON: look ${place}`)
   }
 }
 
