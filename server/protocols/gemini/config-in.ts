@@ -50,12 +50,17 @@ function decodeSampling(config: Fields): Sampling {
     seed: config.number('seed'),
     presencePenalty: config.number('presencePenalty'),
     frequencyPenalty: config.number('frequencyPenalty'),
-    choices: config.number('candidateCount'),
+    choices: several(config.number('candidateCount')),
     logprobs: config.boolean('responseLogprobs'),
     topLogprobs: config.number('logprobs'),
   }
   const said: Sampling = Object.fromEntries(Object.entries(sampling).filter(([, value]) => value !== undefined))
   return said
+}
+
+/** One answer is what everybody gives unasked. */
+function several(count: number | undefined): number | undefined {
+  return count === 1 ? undefined : count
 }
 
 const LEVELS: Readonly<Record<string, NonNullable<Reasoning['effort']>>> = {

@@ -112,7 +112,14 @@ class Conversation {
       throw new RelayError('invalid_request', `'${body.param('contents')}' is missing: send at least one content`, {
         param: body.param('contents'),
       })
-    return contents.flatMap((content) => this.#content(content))
+    const messages: Message[] = []
+    for (const message of contents.flatMap((content) => this.#content(content))) {
+      const before = messages.at(-1)
+      if (before?.role === 'assistant' && message.role === 'assistant')
+        messages[messages.length - 1] = { role: 'assistant', content: joined(before.content, message.content) }
+      else messages.push(message)
+    }
+    return messages
   }
 
   #content(content: Fields): readonly Message[] {
@@ -239,6 +246,14 @@ class Conversation {
       throw wrongField(part.path, 'a part with text, data, a call or a response', undefined)
     if (kind !== undefined) this.#loss({ field: `${part.path}.${kind}`, reason: 'only Gemini can read this part' })
   }
+}
+
+/** Turns of the model that follow each other are one: SDKs keep the chunks of a stream as contents, each with a piece of the text. */
+function joined(before: readonly AssistantPart[], after: readonly AssistantPart[]): readonly AssistantPart[] {
+  const last = before.at(-1)
+  const [first, ...rest] = after
+  if (last?.type !== 'text' || first?.type !== 'text' || last.opaque !== undefined) return [...before, ...after]
+  return [...before.slice(0, -1), { ...first, text: last.text + first.text }, ...rest]
 }
 
 function sameThought(part: AssistantPart, rider: AssistantPart): boolean {
