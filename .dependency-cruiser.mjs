@@ -2,7 +2,7 @@
  * Who may import whom: the table of README.md, as errors. A folder's own files are always allowed.
  * `may` lists what a folder may reach outside itself; tests may reach anything below server/.
  */
-const NOT_TESTS = '\\.test\\.ts$'
+const NOT_TESTS = '\\.test\\.ts$|/testing/'
 const may = (from, allowed, { npm = [], node = true } = {}) => ({
   name: `imports-of-${from.replaceAll(/[^a-z]+/g, '-')}`,
   severity: 'error',

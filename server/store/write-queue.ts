@@ -11,9 +11,4 @@ export class WriteQueue {
     this.#last = result.catch(() => undefined)
     return result
   }
-
-  /** Resolves when every turn that was queued by now has ended. */
-  async idle(): Promise<void> {
-    await this.#last
-  }
 }

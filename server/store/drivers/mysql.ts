@@ -28,6 +28,8 @@ export function mysqlOptions(url: Secret): mariadb.ConnectionConfig {
     database,
     charset: 'utf8mb4',
     connectTimeout: 10_000,
+    // or the values of a failing statement would stand in its error's message, and so in a log
+    logParam: false,
     ...(/^(true|1|require|required|verify)/i.test(ssl) && { ssl: true }),
     ...(/^insecure/i.test(ssl) && { ssl: { rejectUnauthorized: false } }),
     // MySQL 8's default login asks for the server's key where there is no TLS; over a network that key could be anybody's
