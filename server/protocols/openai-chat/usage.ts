@@ -67,6 +67,6 @@ export function encodeUsage(usage: Usage): JsonObject {
       cached_tokens: usage.cacheRead,
       ...(written === 0 ? {} : { cache_write_tokens: written }),
     },
-    completion_tokens_details: { reasoning_tokens: usage.reasoning ?? 0 },
+    ...(usage.reasoning === undefined ? {} : { completion_tokens_details: { reasoning_tokens: usage.reasoning } }),
   }
 }
