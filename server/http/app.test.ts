@@ -1,103 +1,27 @@
-import { randomBytes } from 'node:crypto'
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { createServer, request as httpRequest, type IncomingHttpHeaders, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { request as httpRequest, type IncomingHttpHeaders } from 'node:http'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { Catalogue } from '../accounting/catalogue.ts'
-import { PriceBook } from '../accounting/pricing.ts'
 import { httpClient } from '../contract/client.ts'
-import type { ApiClient } from '../contract/index.ts'
-import { demoModels, demoSend } from '../demo/index.ts'
-import { createEventBus } from '../management/events.ts'
-import { createHandlers } from '../management/index.ts'
-import { createSessions, ensureAdminPassword } from '../management/session.ts'
-import { protocols } from '../protocols/index.ts'
-import { DataKey } from '../store/secrets.ts'
-import { openStore, type Store } from '../store/store.ts'
-import { createDispatch } from '../transport/dispatch.ts'
-import { createUpstreamClient } from '../upstream/client.ts'
-import { createApp } from './app.ts'
-import { createPolicy } from './guard.ts'
+import { startManagementSide, type ManagementSide } from './testing/management-side.ts'
 
-const bus = createEventBus()
-const logged: unknown[] = []
-const log = { error: (fields: unknown) => logged.push(fields) }
-const upstream = createUpstreamClient()
-let directory = ''
-let store: Store
-let server: Server
-let plain: Server
+let side: ManagementSide
+let plain: ManagementSide
 let port = 0
-let password = ''
-let client: ApiClient
 let token = ''
 
-/** A provider on this machine that lists two pages in Anthropic's way, for one key only. */
-const provider = createServer((request, response) => {
-  const url = new URL(request.url ?? '', 'http://x')
-  response.setHeader('content-type', 'application/json')
-  if (request.headers['x-api-key'] !== 'sk-right-key-0001') {
-    response.statusCode = 401
-    response.end('{"type":"error","error":{"type":"authentication_error","message":"that key is not known here"}}')
-  } else if (url.searchParams.get('after_id') === null) {
-    response.end('{"data":[{"type":"model","id":"one"},{"type":"model","id":"two"}],"has_more":true,"last_id":"two"}')
-  } else response.end('{"data":[{"type":"model","id":"three"}],"has_more":false,"last_id":"three"}')
-})
-
-const listen = (it: Server) =>
-  new Promise<number>((resolve) => it.listen(0, '127.0.0.1', () => resolve((it.address() as AddressInfo).port)))
-
 beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'octopus-app-'))
-  const quiet = { info: () => undefined, warn: () => undefined }
-  const database = { kind: 'sqlite', file: join(directory, 'data.db') } as const
-  store = await openStore({ database, dataKey: new DataKey(randomBytes(32)), log: quiet })
-  password = (await ensureAdminPassword(store))!
-  const ui = join(directory, 'ui')
-  await mkdir(join(ui, 'assets'), { recursive: true })
-  await writeFile(join(ui, 'index.html'), '<!doctype html><title>the UI</title>')
-  await writeFile(join(ui, 'assets', 'main-1a2b.js'), 'console.log(1)')
-  await writeFile(join(directory, 'secret.txt'), 'not for you')
-
-  const sessions = createSessions(store)
-  const today = { requests: 3, failures: 1, cancelled: 0, tokens: 99, costNanoUsd: 7 }
-  const catalogue = new Catalogue(() => '{"source":"models.dev","date":"2026-01-02","licence":"MIT","vendors":{}}')
-  const handlers = createHandlers({
-    store,
-    sessions,
-    protocols,
-    send: (request, handler) => (request.origin === 'http://demo.invalid' ? demoSend : upstream.send)(request, handler),
-    listener: () => ({ port, hosts: ['127.0.0.1'] }),
-    live: () => ({ activeRequests: 2, today }),
-    priceOf: (question) => new PriceBook(store.current().prices, catalogue).lookup(question),
-    resetChannelKey: async (id) => {
-      await store.channelKeys.reset(id)
-    },
-    about: () => ({ version: '1.2.3', startedAt: 5, url: `http://127.0.0.1:${port}`, database: store.kind }),
+  side = await startManagementSide({
+    'index.html': '<!doctype html><title>the UI</title>',
+    'assets/main-1a2b.js': 'console.log(1)',
+    '../secret.txt': 'not for you',
   })
-  const api = { dispatch: createDispatch(handlers, log), feed: bus, sessions, version: '1.2.3', heartbeatMs: 50 }
-  const policy = () => createPolicy({ hosts: ['127.0.0.1'], port, corsOrigins: ['https://chat.example'] })
-  server = createServer(createApp({ api, policy, log, ui }))
-  plain = createServer(createApp({ api, policy, log, ui: join(directory, 'nothing') }))
-  port = await listen(server)
-  await listen(plain)
-  await listen(provider)
-
-  client = httpClient({ baseUrl: `http://127.0.0.1:${port}`, token: () => (token === '' ? null : token) })
-  token = (await client.call('session.login', { password })).token
+  plain = await startManagementSide()
+  port = side.port
+  token = side.token
 })
-
 afterAll(async () => {
-  for (const each of [server, plain, provider]) {
-    each.closeAllConnections()
-    each.close()
-  }
-  await upstream.close()
-  await store.close()
-  await rm(directory, { recursive: true })
-  expect(logged).toEqual([])
+  await side.close()
+  await plain.close()
+  expect(side.logged).toEqual([])
 })
 
 interface Answer {
@@ -209,7 +133,7 @@ describe('pages', () => {
   })
 
   it('say what this is where no UI was built', async () => {
-    const at = (plain.address() as AddressInfo).port
+    const at = plain.port
     const answer = await ask('GET', '/', { at })
     expect(answer.status).toBe(200)
     expect(answer.text).toContain('/api/v1/openapi.json')
@@ -233,7 +157,10 @@ describe('the API, before login', () => {
   })
 
   it('gives browsers a cookie that scripts and other sites do not get', async () => {
-    const login = await ask('POST', '/api/v1/session/login', { headers: json, body: JSON.stringify({ password }) })
+    const login = await ask('POST', '/api/v1/session/login', {
+      headers: json,
+      body: JSON.stringify({ password: side.password }),
+    })
     expect(login.status).toBe(200)
     const [cookie = ''] = login.headers['set-cookie'] ?? []
     expect(cookie).toMatch(new RegExp(`^octopus_session_${port}=[\\w-]{43}; `))
@@ -281,163 +208,6 @@ describe('the API, with broken requests', () => {
   })
 })
 
-describe('configuration through the client', () => {
-  it('keeps provider keys to itself', async () => {
-    const made = await client.call('channel.create', {
-      name: 'shop',
-      type: 'deepseek',
-      keys: [{ secret: 'sk-provider-secret-1' }],
-    })
-    expect(made.endpoints).toHaveLength(2)
-    expect(JSON.stringify(await client.call('channel.list', {}))).not.toContain('provider-secret')
-    const kept = await client.call('channel.update', {
-      id: made.id,
-      notes: 'n',
-      keys: [{ id: made.keys[0]!.id, note: 'mine' }],
-    })
-    expect(kept.keys).toMatchObject([{ id: made.keys[0]!.id, note: 'mine' }])
-    expect(store.current().channels.get(made.id)?.keys[0]?.secret.reveal()).toBe('sk-provider-secret-1')
-    await expect(client.call('channel.create', { name: 'shop', type: 'demo' })).rejects.toMatchObject({
-      code: 'conflict',
-      issues: [{ path: 'name' }],
-    })
-    const own = [{ format: 'openai-chat' as const, baseUrl: `http://localhost:${port}/v1` }]
-    await expect(client.call('channel.update', { id: made.id, endpoints: own })).rejects.toMatchObject({
-      code: 'invalid_input',
-      issues: [{ path: 'endpoints[0].baseUrl' }],
-    })
-    await client.call('channelKey.reset', { id: made.keys[0]!.id })
-    await expect(client.call('channelKey.reset', { id: 12345 })).rejects.toMatchObject({ code: 'not_found' })
-    expect(await client.call('channel.update', { id: made.id, endpoints: [] })).toMatchObject({
-      endpoints: made.endpoints,
-    })
-    await client.call('channel.delete', { id: made.id })
-    await expect(client.call('channel.get', { id: made.id })).rejects.toMatchObject({ code: 'not_found' })
-  })
-
-  it('makes groups of channels that exist', async () => {
-    const channel = await client.call('channel.create', { name: 'members', type: 'demo' })
-    await expect(
-      client.call('group.create', { name: 'g', items: [{ channelId: 999, model: 'm' }] }),
-    ).rejects.toMatchObject({
-      issues: [{ path: 'items[0].channelId' }],
-    })
-    const group = await client.call('group.create', { name: 'g', items: [{ channelId: channel.id, model: 'm' }] })
-    expect(await client.call('group.update', { id: group.id, mode: 'failover' })).toMatchObject({
-      mode: 'failover',
-      items: group.items,
-    })
-    await client.call('group.delete', { id: group.id })
-  })
-
-  it('shows an API key when it is made, and when it is asked for', async () => {
-    const made = await client.call('apiKey.create', { name: 'laptop' })
-    expect(made.key).toMatch(/^sk-octopus-[A-Za-z0-9]{48}$/)
-    expect(JSON.stringify(await client.call('apiKey.list', {}))).not.toContain(made.key)
-    expect(await client.call('apiKey.reveal', { id: made.id })).toEqual({ key: made.key })
-    const key = 'sk-my-own-key-of-old'
-    expect(await client.call('apiKey.update', { id: made.id, key })).toMatchObject({ name: 'laptop', hint: '…-old' })
-    expect(await client.call('apiKey.reveal', { id: made.id })).toEqual({ key })
-    expect([...store.current().apiKeysByHash.values()].map(({ id }) => id)).toEqual([made.id])
-    await expect(client.call('apiKey.create', { name: 'other', key })).rejects.toMatchObject({ code: 'conflict' })
-    await expect(client.call('apiKey.update', { id: made.id, allowedGroups: ['none such'] })).rejects.toMatchObject({
-      issues: [{ path: 'allowedGroups[0]' }],
-    })
-    await client.call('apiKey.delete', { id: made.id })
-  })
-
-  it('prices models, and says where a price comes from', async () => {
-    expect(await client.call('price.lookup', { model: 'm' })).toMatchObject({ source: 'unknown', price: null })
-    const channel = await client.call('channel.create', { name: 'priced', type: 'demo' })
-    await client.call('price.set', { model: 'm', tokens: { input: 0, output: 5_000 } })
-    const own = await client.call('price.set', { model: 'm', channelId: channel.id, tokens: { input: 1 } })
-    expect(await client.call('price.lookup', { model: 'm' })).toMatchObject({
-      source: 'default',
-      price: { tokens: { input: 0 } },
-    })
-    expect(await client.call('price.lookup', { model: 'm', channelId: channel.id })).toMatchObject({
-      source: 'channel',
-    })
-    expect(await client.call('price.list', { channelId: channel.id })).toEqual([own])
-    await client.call('price.delete', { id: own.id })
-  })
-
-  it('changes single settings', async () => {
-    const before = await client.call('settings.get', {})
-    const after = await client.call('settings.update', { relay: { maxAttempts: 7 } })
-    expect(after).toEqual({ ...before, relay: { ...before.relay, maxAttempts: 7 } })
-    await expect(client.call('settings.update', { relay: { maxAttempts: 0 } })).rejects.toMatchObject({
-      issues: [{ path: 'relay.maxAttempts', message: 'must be at least 1' }],
-    })
-  })
-
-  it('reads an empty log and empty sums', async () => {
-    expect(await client.call('log.list', { limit: 5, outcome: 'failure', stream: true })).toEqual({
-      rows: [],
-      next: null,
-    })
-    await expect(client.call('log.get', { id: 'none' })).rejects.toMatchObject({ code: 'not_found' })
-    expect(await client.call('stats.overview', {})).toMatchObject({ requests: 0, firstToken: { p50Ms: null } })
-    expect(await client.call('stats.series', { step: 'day', timeZone: 'Asia/Kolkata' })).toEqual([])
-    expect(await client.call('stats.ranking', { by: 'model' })).toEqual([])
-    expect(await client.call('gateway.status', {})).toMatchObject({
-      version: '1.2.3',
-      activeRequests: 2,
-      database: 'sqlite',
-    })
-  })
-})
-
-describe('the listing of models', () => {
-  const at = () => [
-    { format: 'anthropic' as const, baseUrl: `http://127.0.0.1:${(provider.address() as AddressInfo).port}/v1` },
-  ]
-  const keys = [{ secret: 'sk-right-key-0001' }]
-
-  it('asks for all pages, keeps what the filter wants, and saves nothing', async () => {
-    const draft = { type: 'anthropic', endpoints: at(), keys }
-    expect(await client.call('channel.fetchModels', { draft })).toEqual({ models: ['one', 'two', 'three'] })
-    const filtered = { ...draft, modelFilter: '^t' }
-    expect(await client.call('channel.fetchModels', { draft: filtered })).toEqual({ models: ['two', 'three'] })
-    expect((await client.call('channel.list', {})).some(({ type }) => type === 'anthropic')).toBe(false)
-  })
-
-  it('uses the stored key where the form has none', async () => {
-    const { id } = await client.call('channel.create', { name: 'listed', type: 'anthropic', endpoints: at(), keys })
-    expect(await client.call('channel.fetchModels', { id })).toMatchObject({ models: ['one', 'two', 'three'] })
-    const draft = { type: 'anthropic', endpoints: at() }
-    expect(await client.call('channel.fetchModels', { id, draft })).toMatchObject({ models: ['one', 'two', 'three'] })
-  })
-
-  it('works for the demo', async () => {
-    expect(await client.call('channel.fetchModels', { draft: { type: 'demo' } })).toEqual({ models: demoModels })
-  })
-
-  it.each([
-    [
-      'a refused key',
-      { type: 'anthropic', keys: [{ secret: 'sk-wrong-key-00001' }] },
-      'unavailable',
-      /401.*that key is not known here/,
-    ],
-    ['no key', { type: 'anthropic' }, 'invalid_input', /keys must have a key/],
-    ['an unknown type', { type: 'x' }, 'invalid_input', /type is not a known type/],
-    ['a type without listing', { type: 'azure-openai', keys }, 'invalid_input', /type them by hand/],
-  ])('explains %s', async (...[, draft, code, message]) => {
-    const call = client.call('channel.fetchModels', { draft: { endpoints: at(), ...draft } })
-    await expect(call).rejects.toMatchObject({ code, message: expect.stringMatching(message) as string })
-  })
-
-  it('explains a provider that is not there', async () => {
-    const endpoints = [{ format: 'anthropic' as const, baseUrl: 'http://127.0.0.1:1/v1' }]
-    await expect(
-      client.call('channel.fetchModels', { draft: { type: 'anthropic', endpoints, keys } }),
-    ).rejects.toMatchObject({
-      code: 'unavailable',
-    })
-  })
-})
-
 describe('events', () => {
   const next = <T>(subscribe: (listener: (payload: T) => void) => () => void) =>
     new Promise<T>((resolve) => {
@@ -452,12 +222,12 @@ describe('events', () => {
     const listening = httpClient({ baseUrl: `http://127.0.0.1:${port}`, token: () => token, onConnection: resolve })
     const heard = next<{ revision: number }>((listener) => listening.subscribe('configuration.changed', listener))
     expect(await standing).toBe(true)
-    bus.publish('configuration.changed', { revision: 42 })
+    side.bus.publish('configuration.changed', { revision: 42 })
     expect(await heard).toEqual({ revision: 42 })
   })
 
   it('end with the session they belong to', async () => {
-    const other = (await client.call('session.login', { password })).token
+    const other = (await side.client.call('session.login', { password: side.password })).token
     const call = await fetch(`http://127.0.0.1:${port}/api/v1/events?only=gateway.changed`, {
       headers: { authorization: `Bearer ${other}` },
     })
@@ -465,10 +235,10 @@ describe('events', () => {
     const reader = call.body!.getReader()
     expect(new TextDecoder().decode((await reader.read()).value)).toBe('retry: 1000\n\n')
     expect(new TextDecoder().decode((await reader.read()).value)).toBe(':\n\n')
-    const sessions = await client.call('session.list', {})
+    const sessions = await side.client.call('session.list', {})
     const newest = sessions.reduce((a, b) => (a.id > b.id ? a : b))
     expect(newest.current).toBe(false)
-    await client.call('session.revoke', { id: newest.id })
+    await side.client.call('session.revoke', { id: newest.id })
     for (;;) if ((await reader.read()).done) break
   })
 })

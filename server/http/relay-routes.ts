@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { newRequestId } from './request-id.ts'
+import { newRequestId } from '../relay/request-id.ts'
 import { RelayError } from '../errors.ts'
 import type { HeaderMap, Protocol, RouteMatch } from '../protocols/codec.ts'
 import { lazyConversation, readBody, type Call } from '../relay/call.ts'

@@ -1,6 +1,6 @@
 import { RelayError } from '../errors.ts'
 import type { Protocol } from '../protocols/codec.ts'
-import { visibleGroups } from '../relay/access.ts'
+import { visibleGroups } from './access.ts'
 import type { ApiKey, Configuration } from '../store/configuration.ts'
 
 /**
