@@ -45,6 +45,11 @@ export function openPostgresql(url: Secret, queue: WriteQueue, log: StoreLog): P
 async function transact<T>(pool: pg.Pool, work: (connection: SqlConnection) => Promise<T>): Promise<T> {
   const client = await pool.connect()
   let broken: Error | undefined
+  // a connection that breaks between two statements says so here; without a listener it would end the process
+  const noteBroken = (error: Error): void => {
+    broken = error
+  }
+  client.on('error', noteBroken)
   try {
     await client.query('BEGIN')
     const result = await work(connection(client))
@@ -56,6 +61,7 @@ async function transact<T>(pool: pg.Pool, work: (connection: SqlConnection) => P
     })
     throw error
   } finally {
+    client.off('error', noteBroken)
     client.release(broken)
   }
 }
