@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import {
   closeSync,
   constants,
@@ -6,10 +7,13 @@ import {
   ftruncateSync,
   mkdirSync,
   openSync,
+  readFileSync,
   statSync,
   unlinkSync,
+  writeFileSync,
   writeSync,
 } from 'node:fs'
+import path from 'node:path'
 import type { FinishedRequest } from './record.ts'
 import { encodeLine } from './spool-line.ts'
 import { Pending } from './spool-pending.ts'
@@ -77,6 +81,11 @@ interface TailEntry extends SpooledRecord {
  * One process per directory (data-lock.ts). Each opening begins a segment of its own, so only the last line of a segment can be torn.
  */
 export class Spool {
+  readonly directory: string
+  /** Names this spool for ever: under this name a database keeps how far it was drained. */
+  readonly id: string
+  /** Where this process's own appends begin; what lies before was left by an earlier one. */
+  readonly begin: SpoolPosition
   readonly #options: Required<SpoolOptions>
   /** Sizes of the segments that are complete, by number. */
   readonly #closed: Map<number, number>
@@ -96,7 +105,13 @@ export class Spool {
   #open = true
 
   /** Use `openSpool`. */
-  constructor(options: Required<SpoolOptions>, begin: { closed: Map<number, number>; segment: number }) {
+  constructor(
+    options: Required<SpoolOptions>,
+    begin: { readonly id: string; readonly closed: Map<number, number>; readonly segment: number },
+  ) {
+    this.directory = options.directory
+    this.id = begin.id
+    this.begin = { segment: begin.segment, offset: 0 }
     this.#options = options
     this.#closed = begin.closed
     this.#segment = begin.segment
@@ -375,8 +390,22 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
   const segment = closed.size === 0 ? Date.now() : Math.max(...closed.keys()) + 1
   return new Spool(
     { segmentBytes: 8 * 1024 * 1024, pendingBytes: 32 * 1024 * 1024, write: writeSync, ...options },
-    { closed, segment },
+    { id: identify(options.directory), closed, segment },
   )
+}
+
+/** The name in the file `id`, made at the first opening. A directory that was emptied is another spool. */
+function identify(directory: string): string {
+  const file = path.join(directory, 'id')
+  try {
+    const id = readFileSync(file, 'utf8').trim()
+    if (id !== '') return id
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error
+  }
+  const id = randomUUID()
+  writeFileSync(file, `${id}\n`, { mode: 0o600, flush: true })
+  return id
 }
 
 /** Records may hold what people wrote to a model: for the owner's eyes only. */

@@ -58,6 +58,11 @@ export function numbered(n: number, changes: Partial<FinishedRequest> = {}): Fin
 /** Keeps what was said. */
 export class HeardLog {
   readonly lines: string[] = []
+  /** The store's log takes no fields. */
+  readonly plain = {
+    info: (message: string): void => this.info({}, message),
+    warn: (message: string): void => this.warn({}, message),
+  }
   info(_fields: object, message: string): void {
     this.lines.push(`info ${message}`)
   }

@@ -1,0 +1,318 @@
+import { appendFileSync } from 'node:fs'
+import path from 'node:path'
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
+import { zstdCompress } from 'node:zlib'
+import type { SqlConnection, SqlDriver } from '../store/driver.ts'
+import { insert, type Rows } from '../store/sql.ts'
+import { bodyRows, logRows, statCounters, statKey, statRows, type PackedBody } from './drain-rows.ts'
+import type { FinishedRequest } from './record.ts'
+import { isRefusedData } from './refused-data.ts'
+import type { AccountingLog, Spool } from './spool.ts'
+import type { SpoolPosition } from './spool-segment.ts'
+
+export interface DrainOptions {
+  readonly spool: Spool
+  readonly driver: SqlDriver
+  readonly log: AccountingLog
+  /** Told of each write that failed and will be tried again. */
+  readonly onError?: (error: unknown) => void
+  /** Told of each record that an earlier process had left in the spool, once it is in the database. */
+  readonly onRecovered?: (record: FinishedRequest) => void
+}
+
+export interface Drain {
+  /** Resolves when everything that was appended is in the database: for ever pending while that is down. */
+  flush(): Promise<void>
+  /** Flushes, but waits for a database that is down or slow no longer than `patienceMs` (default 5 s): the rest stays in the spool. */
+  close(patienceMs?: number): Promise<void>
+  /** `ok`: the last write succeeded. */
+  state(): { readonly ok: boolean; readonly reason: string }
+}
+
+const LINGER_MS = 500
+const BATCH_BYTES = 4 * 1024 * 1024
+const FIRST_PAUSE_MS = 250
+const LONGEST_PAUSE_MS = 30_000
+const REMIND_MS = 60_000
+/** SQLite works on this process's own event loop: a slice must stay short. */
+const batchRecords = { sqlite: 100, postgresql: 200, mysql: 200 }
+/** Rows of one statement. SQLite gains nothing by more and compiles each length anew; over a network each statement is a round trip. */
+const statementRows = { sqlite: [1], postgresql: [50, 1], mysql: [50, 1] }
+
+const compress = promisify<Buffer, Buffer>(zstdCompress)
+
+/**
+ * Brings the spool into the database, forever: log rows, bodies, counters and the spool's position, some records a transaction, so that
+ * each record is counted exactly once wherever the process or the database dies.
+ */
+export function startDrain(options: DrainOptions): Drain {
+  return new Drainer(options)
+}
+
+class Drainer implements Drain {
+  readonly #options: DrainOptions
+  readonly #batch: number
+  readonly #ended: Promise<void>
+  readonly #unsubscribe: () => void
+  /** null: the database must be asked, at the start and whenever it is unknown whether a commit went through. */
+  #position: SpoolPosition | null = null
+  /** Records are looked up before they are written: they may be in the database already. */
+  #careful = true
+  /** So many records are written one by one: one of them was refused. */
+  #singles = 0
+  #appended = 0
+  #closing = false
+  #failures = 0
+  #reason = ''
+  #remindedAt = 0
+  #flushing: (() => void)[] = []
+  #wake: (() => void) | null = null
+  #timer: NodeJS.Timeout | null = null
+
+  constructor(options: DrainOptions) {
+    this.#options = options
+    this.#batch = batchRecords[options.driver.kind]
+    this.#unsubscribe = options.spool.onAppend(() => this.#noticeAppend())
+    this.#ended = this.#run()
+  }
+
+  flush(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#flushing.push(resolve)
+      this.#wakeUp()
+    })
+  }
+
+  async close(patienceMs = 5000): Promise<void> {
+    if (!this.#closing) {
+      const patience = new AbortController()
+      // a database that is known to be down gets one more try
+      const longest = this.#reason === '' ? patienceMs : Math.min(patienceMs, 500)
+      const enough = sleep(longest, undefined, { signal: patience.signal }).catch(() => undefined)
+      await Promise.race([this.flush(), enough])
+      patience.abort()
+      this.#closing = true
+    }
+    this.#unsubscribe()
+    clearTimeout(this.#timer ?? undefined)
+    this.#wakeUp()
+    await this.#ended
+  }
+
+  state(): { readonly ok: boolean; readonly reason: string } {
+    return { ok: this.#reason === '', reason: this.#reason }
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#closing) {
+      const waiting = this.#flushing
+      this.#flushing = []
+      try {
+        const empty = await this.#step()
+        this.#recover()
+        if (!empty) {
+          this.#flushing.unshift(...waiting)
+          await nextTurn() // the relay comes first
+          continue
+        }
+        for (const resolve of waiting) resolve()
+        if (this.#flushing.length === 0) await this.#sleep(null)
+      } catch (error) {
+        this.#flushing.unshift(...waiting)
+        this.#fail(error)
+        await this.#sleep(pauseAfter(this.#failures))
+      }
+    }
+  }
+
+  /** Writes the next records; true when there are none. */
+  async #step(): Promise<boolean> {
+    const { spool } = this.#options
+    this.#appended = 0
+    this.#position ??= spool.resume(await this.#stored())
+    const at = this.#position
+    const limit = { records: this.#singles > 0 ? 1 : this.#batch, bytes: BATCH_BYTES }
+    const { records, next } = await spool.read(at, limit)
+    if (next.segment === at.segment && next.offset === at.offset) return true
+    const written =
+      records.length === 0 ||
+      (await this.#write(
+        records.map(({ record }) => record),
+        next,
+      ))
+    if (!written) return false
+    this.#position = next
+    if (this.#singles > 0) this.#singles--
+    // what an earlier process appended may have been committed by it; our own appends come once
+    this.#careful = next.segment < spool.begin.segment || this.#singles > 0
+    spool.release(next)
+    return false
+  }
+
+  /** False when the same records are to be tried in another way. Throws when the database cannot be written. */
+  async #write(records: readonly FinishedRequest[], next: SpoolPosition): Promise<boolean> {
+    try {
+      await this.#commit(records, next)
+      return true
+    } catch (error) {
+      if (!isRefusedData(error)) throw error
+      if (!this.#careful) this.#careful = true
+      else if (records.length > 1) this.#singles = records.length
+      else {
+        await this.#reject(records, { next, error })
+        return true
+      }
+      return false
+    }
+  }
+
+  async #commit(records: readonly FinishedRequest[], next: SpoolPosition): Promise<void> {
+    const unique = [...new Map(records.map((record) => [record.id, record])).values()]
+    const bodies = await packed(unique)
+    const careful = this.#careful
+    const written = await this.#options.driver.transaction(async (connection) => {
+      const known = careful ? await knownIds(connection, unique) : none
+      const fresh = known.size === 0 ? unique : unique.filter(({ id }) => !known.has(id))
+      await this.#insert(connection, logRows(fresh))
+      await this.#insert(connection, bodyRows(bodies.filter(({ id }) => !known.has(id))))
+      await insert(connection, statRows(fresh), { key: statKey, add: statCounters })
+      await this.#move(connection, next)
+      return fresh
+    })
+    const { onRecovered, spool } = this.#options
+    const recovered = this.#position !== null && this.#position.segment < spool.begin.segment
+    if (recovered && onRecovered !== undefined) for (const record of written) onRecovered(record)
+  }
+
+  async #insert(connection: SqlConnection, { table, columns, rows }: Rows): Promise<void> {
+    let from = 0
+    for (const size of statementRows[connection.kind])
+      for (; from + size <= rows.length; from += size)
+        await insert(connection, { table, columns, rows: rows.slice(from, from + size) })
+  }
+
+  async #move(connection: SqlConnection, { segment, offset }: SpoolPosition): Promise<void> {
+    const columns = ['instance', 'segment', 'byte_offset', 'updated_at']
+    const rows = [[this.#options.spool.id, segment, offset, Date.now()]]
+    await insert(connection, { table: 'spool_position', columns, rows }, { key: ['instance'], set: columns.slice(1) })
+  }
+
+  /** The database refuses this record even alone: without its bodies perhaps it does not; else it goes where a person can look at it. */
+  async #reject(
+    records: readonly FinishedRequest[],
+    { next, error }: { readonly next: SpoolPosition; readonly error: unknown },
+  ): Promise<void> {
+    const { driver, log, spool } = this.#options
+    const [record] = records
+    if (record?.bodies !== undefined) {
+      const rest: { -readonly [K in keyof FinishedRequest]: FinishedRequest[K] } = { ...record }
+      delete rest.bodies
+      log.warn(
+        { id: record.id, error: wordsOf(error) },
+        'the database refuses a request’s bodies: it is logged without',
+      )
+      if (await this.#write([rest], next)) return
+    }
+    const file = path.join(spool.directory, 'rejected.jsonl')
+    appendFileSync(file, `${JSON.stringify({ at: Date.now(), reason: wordsOf(error), record })}\n`, { mode: 0o600 })
+    log.error(
+      { id: record?.id, file, error: wordsOf(error) },
+      'the database refuses a request’s record: it is kept aside',
+    )
+    await driver.transaction((connection) => this.#move(connection, next))
+  }
+
+  async #stored(): Promise<SpoolPosition | null> {
+    const [row] = await this.#options.driver.query(
+      'SELECT segment, byte_offset FROM spool_position WHERE instance = ?',
+      [this.#options.spool.id],
+    )
+    return row === undefined ? null : { segment: Number(row['segment']), offset: Number(row['byte_offset']) }
+  }
+
+  #noticeAppend(): void {
+    this.#appended++
+    if (this.#failures > 0) return // the pause decides
+    if (this.#appended >= this.#batch) this.#wakeUp()
+    else this.#wakeSoon()
+  }
+
+  #wakeSoon(): void {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = null
+      if (this.#failures === 0) this.#wakeUp()
+    }, LINGER_MS).unref()
+  }
+
+  /** Until woken, and no longer than `ms`. While the database is down only a flush, the end and the clock wake. */
+  #sleep(ms: number | null): Promise<void> {
+    if (this.#closing) return Promise.resolve()
+    const { end } = this.#options.spool
+    if (ms === null && (end.segment !== this.#position?.segment || end.offset !== this.#position.offset)) {
+      // appended while the last look was under way
+      if (this.#appended >= this.#batch) return Promise.resolve()
+      this.#wakeSoon()
+    }
+    return new Promise((resolve) => {
+      const timer = ms === null ? null : setTimeout(() => this.#wake?.(), ms).unref()
+      this.#wake = () => {
+        this.#wake = null
+        clearTimeout(timer ?? undefined)
+        resolve()
+      }
+    })
+  }
+
+  #wakeUp(): void {
+    this.#wake?.()
+  }
+
+  #fail(error: unknown): void {
+    const { log, onError } = this.#options
+    this.#failures++
+    this.#position = null
+    this.#careful = true
+    const reason = wordsOf(error)
+    if (this.#reason === '' || Date.now() - this.#remindedAt > REMIND_MS) {
+      log.error({ error: reason }, 'the database takes no records: they wait in the spool')
+      this.#remindedAt = Date.now()
+    }
+    this.#reason = reason
+    onError?.(error)
+  }
+
+  #recover(): void {
+    if (this.#reason === '') return
+    this.#reason = ''
+    this.#failures = 0
+    this.#options.log.info({}, 'the database takes records again')
+  }
+}
+
+const none: ReadonlySet<string> = new Set()
+
+async function knownIds(connection: SqlConnection, records: readonly FinishedRequest[]): Promise<ReadonlySet<string>> {
+  if (records.length === 0) return none
+  const marks = records.map(() => '?').join(', ')
+  const ids = records.map(({ id }) => id)
+  const rows = await connection.query(`SELECT id FROM relay_log WHERE id IN (${marks})`, ids)
+  return new Set(rows.map((row) => String(row['id'])))
+}
+
+async function packed(records: readonly FinishedRequest[]): Promise<readonly PackedBody[]> {
+  const bodies: PackedBody[] = []
+  for (const { id, at, bodies: body } of records)
+    if (body !== undefined) bodies.push({ id, at, bytes: await compress(Buffer.from(JSON.stringify(body))) })
+  return bodies
+}
+
+/** Doubles, and is spread so that many gateways do not come back to a database all at once. */
+function pauseAfter(failures: number): number {
+  const longest = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (failures - 1))
+  return longest / 2 + (Math.random() * longest) / 2
+}
+
+function wordsOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
