@@ -24,13 +24,13 @@ export async function startMariadb(folder: string, port: number): Promise<Server
   if (found === null) throw new Error('there is no MariaDB on this machine')
   const data = path.join(folder, 'data')
   const user = process.getuid?.() === 0 ? ['--user=root'] : []
-  await run(found.install, [
-    '--no-defaults',
-    ...user,
-    `--datadir=${data}`,
-    '--auth-root-authentication-method=normal',
-    '--skip-test-db',
-  ])
+  // temporary tables are named by process id, which containers that share a folder have in common
+  const env = { ...process.env, TMPDIR: folder }
+  await run(
+    found.install,
+    ['--no-defaults', ...user, `--datadir=${data}`, '--auth-root-authentication-method=normal', '--skip-test-db'],
+    { env },
+  )
   const child = spawn(
     found.server,
     [
@@ -45,7 +45,7 @@ export async function startMariadb(folder: string, port: number): Promise<Server
       // as a server is set up that knows nothing of us: the tables say themselves how they compare text
       '--character-set-server=latin1',
     ],
-    { stdio: ['ignore', 'ignore', 'pipe'] },
+    { env, stdio: ['ignore', 'ignore', 'pipe'] },
   )
   let said = ''
   child.stderr.on('data', (text: Buffer) => (said += text.toString()))
