@@ -16,7 +16,7 @@ interface Choice {
 }
 
 /** Puts a stream's events together to the answer that they tell. Linear in the text, however finely it is cut. */
-export class Collector {
+class Collector {
   readonly #choices: Choice[] = []
   #head: Extract<StreamEvent, { type: 'start' }> | undefined
   #usage: Usage | undefined

@@ -21,7 +21,7 @@ export interface Place {
 }
 
 /** A string, or a list of blocks each read by `read`; null and absent are an empty list. */
-export function eachBlock(content: unknown, place: Place, read: (block: JsonObject, place: Place) => void): void {
+function eachBlock(content: unknown, place: Place, read: (block: JsonObject, place: Place) => void): void {
   if (content === undefined || content === null) return
   if (typeof content === 'string') {
     if (content !== '') read({ type: 'text', text: content }, place)

@@ -204,7 +204,7 @@ interface ToolCallBlock {
   readonly id: string
 }
 
-export function isThought(block: Block): boolean {
+function isThought(block: Block): boolean {
   return block.type === 'thinking' || block.type === 'redacted_thinking'
 }
 

@@ -5,7 +5,7 @@ import type { Tool } from '../../model/request.ts'
  * A tool call's id as Anthropic takes it, `^[a-zA-Z0-9_-]+$`. Fine ids stay; others are cleaned and told apart by a hash of what they
  * were, so that a call and its result always meet again.
  */
-export function wireId(id: string): string {
+function wireId(id: string): string {
   if (/^[a-zA-Z0-9_-]+$/.test(id)) return id
   return `${id.replace(/[^a-zA-Z0-9_-]/g, '_')}_${hash(id)}`
 }

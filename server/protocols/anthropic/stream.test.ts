@@ -1,65 +1,11 @@
-import { readdirSync, readFileSync } from 'node:fs'
-import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { RelayError } from '../../errors.ts'
 import { collect, replay } from '../../model/collect.ts'
-import type { AssistantPart, ChatRequest, JsonObject } from '../../model/request.ts'
-import type { ChatResponse, StreamEvent } from '../../model/response.ts'
-import { asString, parseObject } from '../narrow.ts'
+import type { AssistantPart, JsonObject } from '../../model/request.ts'
+import type { ChatResponse } from '../../model/response.ts'
+import { asString } from '../narrow.ts'
 import { unwrapOpaque } from '../signature.ts'
-import { decodeFrame, SseSplitter, type SseFrame } from '../sse.ts'
 import { codec } from './codec.ts'
-
-const fixtures = `${import.meta.dirname}/fixtures/`
-const files = readdirSync(fixtures)
-const streams = files.filter((name) => name.endsWith('.sse.txt') && !name.startsWith('mid-'))
-const request: ChatRequest = { model: 'm', stream: true, messages: [], tools: [], sampling: {} }
-const context = { origin: '7', loss: () => undefined }
-
-function framesOf(chunks: readonly Buffer[]): SseFrame[] {
-  const frames: SseFrame[] = []
-  const splitter = new SseSplitter()
-  for (const chunk of chunks) splitter.push(chunk, (raw) => frames.push(decodeFrame(raw)))
-  splitter.end((raw) => frames.push(decodeFrame(raw)))
-  return frames
-}
-
-function decode(...chunks: readonly (Buffer | string)[]): StreamEvent[] {
-  const decoder = codec.decodeStream(context)
-  const frames = framesOf(chunks.map((chunk) => Buffer.from(chunk)))
-  return [...frames.flatMap((frame) => decoder.push(frame)), ...decoder.end()]
-}
-
-function encode(events: readonly StreamEvent[]): string {
-  const encoder = codec.encodeStream(request)
-  return events.map((event) => encoder.push(event)).join('') + encoder.end()
-}
-
-/** The answer as a message. */
-const encodeWhole = (answer: ChatResponse) => codec.encodeResponse(answer, request)
-
-/** Bodies of the frames of a stream. */
-function bodies(text: string): JsonObject[] {
-  return framesOf([Buffer.from(text)]).map(({ event, data }) => {
-    const body = parseObject(data)
-    expect(body?.type).toBe(event)
-    return body ?? {}
-  })
-}
-
-/** What must survive: spacing of arguments may change, blocks without a word may go. */
-function essence({ content, finish, usage, model }: ChatResponse) {
-  return {
-    model,
-    finish,
-    usage: { ...usage, raw: undefined },
-    content: content
-      .filter((part) => part.type !== 'text' || part.text !== '' || part.opaque !== undefined)
-      .map((part) =>
-        part.type === 'tool-call' ? { ...part, arguments: JSON.parse(part.arguments) as unknown } : part,
-      ),
-  }
-}
+import { bodies, context, decode, encode, encodeWhole, framesOf, request } from './testing/streams.ts'
 
 const data = (event: object) => `data: ${JSON.stringify(event)}\n\n`
 const START = data({
@@ -72,62 +18,6 @@ const END =
 const block = (index: number, content: object) => data({ type: 'content_block_start', index, content_block: content })
 const delta = (index: number, change: object) => data({ type: 'content_block_delta', index, delta: change })
 const stop = (index: number) => data({ type: 'content_block_stop', index })
-
-describe('recorded streams', () => {
-  test.each(streams)('%s survives our own stream and message', (name) => {
-    const answer = collect(decode(readFileSync(fixtures + name)))
-    expect(answer.usage?.output).toBeGreaterThan(0)
-    expect(answer.model).toMatch(/claude/)
-    expect(essence(collect(decode(encode(replay(answer)))))).toEqual(essence(answer))
-    expect(essence(codec.decodeResponse(encodeWhole(answer), context))).toEqual(essence(answer))
-  })
-
-  test.each(streams)('%s says the same however its bytes are cut', (name) => {
-    const bytes = readFileSync(fixtures + name)
-    const whole = decode(bytes)
-    fc.assert(
-      fc.property(fc.array(fc.integer({ min: 1, max: 200 }), { minLength: 1, maxLength: 10 }), (sizes) => {
-        const chunks: Buffer[] = []
-        for (let at = 0, turn = 0; at < bytes.length; turn++) {
-          const size = sizes[turn % sizes.length]!
-          chunks.push(bytes.subarray(at, at + size))
-          at += size
-        }
-        expect(decode(...chunks)).toEqual(whole)
-      }),
-      { numRuns: 5 },
-    )
-  })
-
-  test.each(streams)('%s: the short way and the long way through a delta tell the same', (name) => {
-    const text = readFileSync(fixtures + name, 'utf8')
-    // another order of fields and a space are no JSON that the short way takes
-    const long = text.replaceAll(/data: \{"type":"content_block_delta",/g, 'data: { "type":"content_block_delta",')
-    expect(decode(long)).toEqual(decode(text))
-  })
-
-  test.each(['mid-529-overloaded', 'mid-cut'])('%s ends with an error, never as a normal stop', (name) => {
-    const events = decode(readFileSync(`${fixtures}${name}.sse.txt`))
-    expect(events.at(-1)?.type).toBe('error')
-    expect(events.some(({ type }) => type === 'finish')).toBe(false)
-    const told = bodies(encode(events))
-    expect(told.at(-1)?.type).toBe('error')
-    expect(told.some(({ type }) => type === 'message_stop')).toBe(false)
-  })
-})
-
-describe('recorded messages', () => {
-  test.each(files.filter((name) => name.endsWith('.response.json')))('%s', (name) => {
-    const body = parseObject(readFileSync(fixtures + name, 'utf8'))!
-    if (body.type === 'error') {
-      expect(() => codec.decodeResponse(body, context)).toThrow(RelayError)
-      return
-    }
-    const answer = codec.decodeResponse(body, context)
-    expect(essence(codec.decodeResponse(encodeWhole(answer), context))).toEqual(essence(answer))
-    expect(essence(collect(decode(encode(replay(answer)))))).toEqual(essence(answer))
-  })
-})
 
 describe('streams are read', () => {
   test('anthropic-5: a call without arguments has no delta and input {}', () => {
