@@ -1,17 +1,37 @@
-import type { MediaPart, TextPart } from '../../model/request.ts'
+import type { MediaPart, ReportLoss, TextPart } from '../../model/request.ts'
 import { asArray, asObject, asString, optional, required, wrongField } from '../narrow.ts'
 
 /**
  * The content of a user message or a tool's output: text alone, or a list of `input_text`, `input_image`, `input_file`,
  * `input_audio`. Chat's words for the same are understood too: some clients mix the two.
+ * `lose` takes parts of unknown kinds where they are better left out than refused (what a tool gave back).
  * @throws RelayError `invalid_request` naming `input[3].content[0].type`
  */
-export function decodeContent(value: unknown, param: string): (TextPart | MediaPart)[] {
+export function decodeContent(value: unknown, param: string, lose?: ReportLoss): (TextPart | MediaPart)[] {
   if (typeof value === 'string') return [{ type: 'text', text: value }]
   const parts = asArray(value)
   if (parts === undefined) throw wrongField(param, 'a string or an array of parts', value ?? null)
-  return parts.map((part, index) => decodePart(part, `${param}[${index}]`))
+  return parts.flatMap((part, index) => {
+    const at = `${param}[${index}]`
+    const type = asString(asObject(part)?.type)
+    if (lose === undefined || type === undefined || PART_TYPES.has(type)) return [decodePart(part, at)]
+    lose({ field: at, reason: `parts of type ${type} exist in the Responses format only` })
+    return []
+  })
 }
+
+const PART_TYPES = new Set([
+  'input_text',
+  'output_text',
+  'summary_text',
+  'text',
+  'refusal',
+  'input_image',
+  'computer_screenshot',
+  'image_url',
+  'input_file',
+  'input_audio',
+])
 
 function decodePart(value: unknown, param: string): TextPart | MediaPart {
   if (typeof value === 'string') return { type: 'text', text: value }

@@ -193,7 +193,8 @@ class InputReader {
     const callId = required(asString, item.call_id, { param: `${param}.call_id`, wanted: 'a string' })
     const name = this.#names.get(callId)
     const { output } = item
-    const content = output === undefined || output === null ? [] : outputContent(output, `${param}.output`)
+    const content =
+      output === undefined || output === null ? [] : outputContent(output, `${param}.output`, this.#reportLoss)
     this.#results.push({
       type: 'tool-result',
       callId,
@@ -301,8 +302,10 @@ function partTexts(value: unknown, param: string): string[] {
 }
 
 /** A tool's output as it is meant, text or a list of parts; an object is a client's slip and its text is the best reading. */
-function outputContent(value: unknown, param: string): ToolResultPart['content'] {
-  return asObject(value) === undefined ? decodeContent(value, param) : [{ type: 'text', text: JSON.stringify(value) }]
+function outputContent(value: unknown, param: string, lose: ReportLoss): ToolResultPart['content'] {
+  return asObject(value) === undefined
+    ? decodeContent(value, param, lose)
+    : [{ type: 'text', text: JSON.stringify(value) }]
 }
 
 /** Outputs of shells and screens: text, a screenshot, or a structure that is told as its JSON. */

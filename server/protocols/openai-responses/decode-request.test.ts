@@ -134,6 +134,24 @@ describe('input', () => {
     ])
   })
 
+  it('leaves out what a tool gave back in parts of an unknown kind', () => {
+    const { request, losses } = decode({
+      input: [
+        { type: 'function_call', call_id: 'a', name: 'f', arguments: '{}' },
+        {
+          type: 'function_call_output',
+          call_id: 'a',
+          output: [
+            { type: 'encrypted_content', encrypted_content: 'x' },
+            { type: 'input_text', text: 'ok' },
+          ],
+        },
+      ],
+    })
+    expect(request.messages[1]?.content).toMatchObject([{ content: [{ type: 'text', text: 'ok' }] }])
+    expect(losses.map((loss) => loss.field)).toEqual(['input[1].output[0]'])
+  })
+
   it('responses-7: custom tool calls and their outputs carry free text', () => {
     const turns = messages(
       { type: 'custom_tool_call', call_id: 'c', name: 'apply_patch', input: '*** Begin Patch' },

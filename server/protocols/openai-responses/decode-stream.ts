@@ -6,7 +6,7 @@ import type { DecodeContext, StreamDecoder } from '../codec.ts'
 import { asArray, asNumber, asObject, asString, parseObject } from '../narrow.ts'
 import type { SseFrame } from '../sse.ts'
 import { errorIn } from './errors.ts'
-import { flatName } from './names.ts'
+import { flatName, originalNames } from './names.ts'
 import { decodeUsage } from './usage.ts'
 
 /** One output item, as far as it has been told. `seen` counts the characters of each part that were given out. */
@@ -28,6 +28,7 @@ interface Item {
 export class ResponsesDecoder implements StreamDecoder {
   readonly #writer = new BlockWriter()
   readonly #context: DecodeContext
+  readonly #names: ReadonlyMap<string, string>
   readonly #items = new Map<number, Item>()
   readonly #lost = new Set<string>()
   #last = 0
@@ -36,6 +37,7 @@ export class ResponsesDecoder implements StreamDecoder {
 
   constructor(context: DecodeContext) {
     this.#context = context
+    this.#names = originalNames(context.request?.tools ?? [])
   }
 
   push(frame: SseFrame): readonly StreamEvent[] {
@@ -147,10 +149,11 @@ export class ResponsesDecoder implements StreamDecoder {
     const custom = wire.type === 'custom_tool_call'
     if (item.call !== undefined || (!custom && wire.type !== 'function_call')) return
     this.#called = true
+    const name = flatName(asString(wire.namespace), asString(wire.name) ?? '')
     item.call = {
       type: 'tool-call',
       id: asString(wire.call_id) ?? asString(wire.id) ?? '',
-      name: flatName(asString(wire.namespace), asString(wire.name) ?? ''),
+      name: this.#names.get(name) ?? name,
       ...(custom ? { custom } : {}),
     }
     this.#writer.open(keyOf(item, 'call'), item.call)

@@ -102,6 +102,18 @@ describe('tools', () => {
   })
 })
 
+describe('allowed tools', () => {
+  it('may be a whole namespace', () => {
+    const member = (name: string): JsonObject => ({ type: 'function', name, parameters: {} })
+    const request = decode({
+      input: 'x',
+      tools: [{ type: 'namespace', name: 'crm', tools: [member('find'), member('add')] }, member('other')],
+      tool_choice: { type: 'allowed_tools', mode: 'auto', tools: [{ type: 'namespace', name: 'crm' }] },
+    })
+    expect(request.tools.map((tool) => tool.name)).toEqual(['crm__find', 'crm__add'])
+  })
+})
+
 describe('fields', () => {
   it('reads every field that the model has a place for', () => {
     const schema = { type: 'object', properties: {} }

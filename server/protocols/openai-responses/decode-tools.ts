@@ -108,7 +108,11 @@ export function decodeToolChoice(value: unknown, tools: readonly Tool[]): Choice
       if (mode !== 'auto' && mode !== 'required') throw wrongField(`${param}.mode`, "'auto' or 'required'", mode)
       const listed = required(asArray, choice.tools, { param: `${param}.tools`, wanted: 'an array of tools' })
       const names = new Set(listed.map((entry, index) => allowedName(entry, `${param}.tools[${index}]`)))
-      return { ...plain, toolChoice: mode, tools: tools.filter((tool) => names.has(tool.name)) }
+      return {
+        ...plain,
+        toolChoice: mode,
+        tools: tools.filter((tool) => namesOf(tool).some((name) => names.has(name))),
+      }
     }
     case 'tool_search':
       return { ...plain, toolChoice: { name: type } }
@@ -122,9 +126,15 @@ function chosenName(choice: JsonObject, param: string): string {
   return flatName(asString(choice.namespace), name)
 }
 
+/** By what a tool may be allowed: its own name, or the whole namespace's. */
+function namesOf(tool: Tool): readonly string[] {
+  const namespace = tool.type === 'native' ? undefined : asString(tool.native?.fields.namespace)
+  return namespace === undefined ? [tool.name] : [tool.name, namespace]
+}
+
 /** Built-in tools are allowed by their type. */
 function allowedName(value: unknown, param: string): string {
   const entry = required(asObject, value, { param, wanted: 'an object' })
   const type = required(asString, entry.type, { param: `${param}.type`, wanted: 'a tool type' })
-  return type === 'function' || type === 'custom' ? chosenName(entry, param) : type
+  return type === 'function' || type === 'custom' || type === 'namespace' ? chosenName(entry, param) : type
 }

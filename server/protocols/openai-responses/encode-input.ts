@@ -12,7 +12,7 @@ import type {
 import type { EncodeContext } from '../codec.ts'
 import { mayReplay } from '../signature.ts'
 import { readsPlainThoughts } from './models.ts'
-import { shorten } from './names.ts'
+import { fittingName, shorten } from './names.ts'
 
 /**
  * Messages → `input`. The API's own rules are kept: history of the assistant is `output_text`, every call has its output, every
@@ -125,7 +125,7 @@ function encodeThought(part: ReasoningPart, at: At): JsonObject | undefined {
 }
 
 function encodeCall(part: ToolCallPart): JsonObject {
-  const call = { call_id: shorten(part.id), name: part.name }
+  const call = { call_id: shorten(part.id), name: fittingName(part.name) }
   return part.custom === true
     ? { type: 'custom_tool_call', ...call, input: part.arguments }
     : { type: 'function_call', ...call, arguments: part.arguments === '' ? '{}' : part.arguments }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { AssistantPart, ChatRequest, JsonObject, Loss, Message } from '../../model/request.ts'
-import { asArray } from '../narrow.ts'
+import { asArray, asObject, asString } from '../narrow.ts'
 import { codec } from './codec.ts'
 import { jsonOf, recorded } from './recorded.ts'
 
@@ -231,6 +231,26 @@ describe('tools', () => {
       sampling: { parallelToolCalls: false },
     })
     expect(body).toMatchObject({ tool_choice: expected, parallel_tool_calls: false })
+  })
+
+  it('fits names into what OpenAI takes, and finds them again in the answer', () => {
+    const names = ['mcp.server/find', 'mcp_server_find', 'n'.repeat(80), 'n'.repeat(81)]
+    const named = names.map((name) => ({ ...tool, name }))
+    const history = turn({ type: 'tool-call', id: 'a', name: 'mcp.server/find', arguments: '{}' })
+    const request = { tools: named, toolChoice: { name: 'mcp.server/find' }, messages: [history, result('a')] }
+    const { body } = encode(request)
+    const sent = (asArray(body.tools) ?? []).map((entry) => asString(asObject(entry)?.name) ?? '')
+    expect(new Set(sent).size).toBe(4)
+    expect(sent.every((name) => /^[A-Za-z0-9_-]{1,64}$/.test(name))).toBe(true)
+    expect(sent[1]).toBe('mcp_server_find')
+    expect(body.tool_choice).toMatchObject({ name: sent[0] })
+    expect(body.input).toMatchObject([{ name: sent[0] }, { type: 'function_call_output' }])
+    const output = sent.map((name, index) => ({ type: 'function_call', call_id: `c${index}`, name, arguments: '{}' }))
+    const reply = codec.decodeResponse(
+      { status: 'completed', output },
+      { loss: () => undefined, request: { ...base, ...request } },
+    )
+    expect(reply.content.map((part) => (part.type === 'tool-call' ? part.name : ''))).toEqual(names)
   })
 
   it('speaks of no choice where there are no tools', () => {

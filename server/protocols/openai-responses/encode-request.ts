@@ -3,7 +3,7 @@ import type { EncodeContext } from '../codec.ts'
 import { asArray, asObject } from '../narrow.ts'
 import { encodeInput } from './encode-input.ts'
 import { neverReasons, refusesSampling } from './models.ts'
-import { shorten } from './names.ts'
+import { fittingName, shorten } from './names.ts'
 
 /** "Invalid 'max_output_tokens': integer below minimum value. Expected a value >= 16": clients probe with 1. */
 const FEWEST_TOKENS = 16
@@ -68,7 +68,7 @@ function encodeTool(tool: Tool, loss: ReportLoss): JsonObject[] {
       return [
         {
           type: 'function',
-          name: tool.name,
+          name: fittingName(tool.name),
           ...description,
           parameters: withProperties(tool.parameters),
           strict: tool.strict ?? false,
@@ -78,7 +78,7 @@ function encodeTool(tool: Tool, loss: ReportLoss): JsonObject[] {
       return [
         {
           type: 'custom',
-          name: tool.name,
+          name: fittingName(tool.name),
           ...description,
           ...(tool.grammar === undefined ? {} : { format: tool.grammar }),
         },
@@ -103,7 +103,7 @@ function encodeTools(request: ChatRequest, tools: readonly JsonObject[], nativeC
   const named = typeof toolChoice === 'object' ? request.tools.find((tool) => tool.name === toolChoice.name) : undefined
   const choice =
     typeof toolChoice === 'object'
-      ? { type: named?.type === 'custom' ? 'custom' : 'function', name: toolChoice.name }
+      ? { type: named?.type === 'custom' ? 'custom' : 'function', name: fittingName(toolChoice.name) }
       : (toolChoice ?? nativeChoice)
   const parallel = request.sampling.parallelToolCalls
   return {

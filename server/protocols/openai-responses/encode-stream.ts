@@ -357,6 +357,8 @@ export class ResponsesEncoder implements StreamEncoder {
   }
 
   #terminal(type: string, fields: JsonObject): void {
+    // opencode takes an end without counts for none and sends the paid request again, for ever
+    this.#usage ??= { input: 0, cacheRead: 0, cacheWrite5m: 0, cacheWrite1h: 0, output: 0 }
     this.#final = { ...this.#response('completed', this.#output), ...fields }
     this.#log.emit(type, { response: this.#final })
   }

@@ -13,13 +13,33 @@ export function shorten(text: string): string {
 }
 
 /**
+ * A tool's name as OpenAI takes it (letters, digits, `_`, `-`, up to 64). One that had to be changed ends in a digest, so that two
+ * never become one.
+ */
+export function fittingName(name: string): string {
+  if (/^[A-Za-z0-9_-]{1,64}$/.test(name)) return name
+  const digest = createHash('sha256').update(name).digest('hex').slice(0, 8)
+  return `${name.replace(/[^A-Za-z0-9_-]/g, '_').slice(0, LONGEST - digest.length - 1)}_${digest}`
+}
+
+/** The way back for the tools of a request whose names did not fit. */
+export function originalNames(tools: readonly Tool[]): ReadonlyMap<string, string> {
+  const names = new Map<string, string>()
+  for (const { name } of tools) {
+    const fitting = fittingName(name)
+    if (fitting !== name) names.set(fitting, name)
+  }
+  return names
+}
+
+/**
  * A member of a namespace under the one name that every format knows: `crm` + `find` → `crm__find`. A function that was loaded
  * later stands in a namespace of its own name: it stays what it is.
  */
 export function flatName(namespace: string | undefined, name: string): string {
   if (namespace === undefined || namespace === '' || namespace === name) return name
   const joined = namespace.endsWith('__') ? namespace + name : `${namespace}__${name}`
-  return shorten(joined.replace(/[^A-Za-z0-9_-]/g, '_'))
+  return fittingName(joined)
 }
 
 /** How calls of a tool are told to the client that declared it. */
