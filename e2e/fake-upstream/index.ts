@@ -47,7 +47,7 @@ export interface FakeUpstream {
   readonly requests: readonly ReceivedRequest[]
   /** Everything that broke a rule, with the request's path before it. */
   violations(): readonly string[]
-  /** The next request, whatever it asks, is answered like this. Several are answered in turn. */
+  /** The next request for an answer, whatever it asks, is answered like this. Several are answered in turn. */
   queue(...plays: readonly Play[]): void
   /** Requests for this model are answered like this; wins over `case:` names. */
   on(model: string, play: Play | ((request: ReceivedRequest) => Play)): void
@@ -70,8 +70,7 @@ export async function startFakeUpstream(options: FakeUpstreamOptions = {}): Prom
     const { request, refusal } = examine(incoming, { body: await readBody(incoming), isKey, outcome })
     requests.push(request)
     const { target } = request
-    const next = queued.shift()
-    const scripted = next ?? play(request, models)
+    const scripted = scriptable(target) ? (queued.shift() ?? play(request, models)) : undefined
     if (scripted !== undefined && (refusal === undefined || scripted.lenient === true))
       await perform(scripted, response)
     else if (target === null) await perform(json(404, { error: { message: `nothing at ${request.path}` } }), response)
@@ -113,6 +112,10 @@ const basePath: Record<WireFormat, string> = {
   gemini: '/v1beta',
   antigravity: '',
 }
+
+/** Listings, token counts and Google's account calls are always answered as usual. */
+const scriptable = (target: Target | null): boolean =>
+  target?.operation === 'generate' || (target?.operation === 'other' && target.format === 'openai-chat')
 
 function play(
   request: ReceivedRequest,

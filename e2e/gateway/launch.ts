@@ -33,7 +33,7 @@ export interface RunningGateway {
 }
 
 const READY = /listening on (http:\/\/127\.0\.0\.1:(\d+))/
-const PASSWORD = /password:?\s+(\S+)/i
+const PASSWORD = /^ *admin +(\S+)/m
 const START_LIMIT_MS = 30_000
 
 /** Starts the built gateway when the build is newer than every source, else the sources themselves. @throws when it does not get ready */

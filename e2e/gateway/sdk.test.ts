@@ -117,7 +117,11 @@ describe('models', () => {
   })
 
   test('google lists the groups', async () => {
-    const { models } = new GoogleGenAI({ apiKey: gatewayKey, httpOptions: { baseUrl: world.gateway.url } })
+    const { models } = new GoogleGenAI({
+      apiKey: gatewayKey,
+      apiVersion: 'v1beta',
+      httpOptions: { baseUrl: world.gateway.url },
+    })
     expect((await collect(await models.list())).length).toBe(sdkFormats.flatMap(cases).length)
   })
 })
