@@ -122,7 +122,7 @@ async function assemble(config: ServerConfig, { log, dataDir, undo }: Base): Pro
     store,
     sessions,
     protocols,
-    send: upstream.send,
+    sendFor,
     listener: () => listener,
     live: () => books.live.snapshot(),
     priceOf: (question) => books.prices().lookup(question),

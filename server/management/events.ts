@@ -7,8 +7,11 @@ export interface EventBus extends EventFeed {
 
 type Listener = (payload: unknown) => void
 
-/** Payloads are brought into the contract's shape once, here: a field that the contract does not name reaches nobody. */
-export function createEventBus(): EventBus {
+/**
+ * Payloads are brought into the contract's shape once, here: a field that the contract does not name reaches nobody. Publishing
+ * never throws, for requests publish: a payload outside the contract and a listener that fails are told to `onDefect`.
+ */
+export function createEventBus(onDefect: (error: Error) => void = (error) => process.emitWarning(error)): EventBus {
   const listeners = new Map<EventName, Set<Listener>>()
   return {
     subscribe(event, listener) {
@@ -21,8 +24,18 @@ export function createEventBus(): EventBus {
     publish(event, payload) {
       const all = listeners.get(event)
       if (all === undefined || all.size === 0) return
-      const told = events[event].parse(payload)
-      for (const listener of all) listener(told)
+      const told = events[event].safeParse(payload)
+      if (!told.success) {
+        onDefect(new Error(`the event ${event} is outside the contract`, { cause: told.error }))
+        return
+      }
+      for (const listener of all) {
+        try {
+          listener(told.data)
+        } catch (error) {
+          onDefect(error instanceof Error ? error : new Error(`a listener of ${event} failed`, { cause: error }))
+        }
+      }
     },
   }
 }

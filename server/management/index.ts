@@ -5,6 +5,7 @@ import type { Handlers } from '../contract/index.ts'
 import type { PriceAnswer } from '../contract/prices.ts'
 import type { Store } from '../store/store.ts'
 import { channelTypes } from '../upstream/channel-types.ts'
+import type { Send } from '../upstream/exchange.ts'
 import { activityHandlers } from './activity.ts'
 import type { CatalogueTools } from './catalogue.ts'
 import type { Listener } from './channel-rules.ts'
@@ -13,7 +14,10 @@ import { listModels } from './model-listing.ts'
 import type { Sessions } from './session.ts'
 
 /** What the management side needs of the rest of the gateway. */
-export interface Surroundings extends CatalogueTools {
+export interface Surroundings {
+  readonly protocols: CatalogueTools['protocols']
+  /** How channels of a type are reached: over the network, or (demo) inside this process. */
+  readonly sendFor: (type: string) => Send
   readonly store: Store
   readonly sessions: Sessions
   readonly listener: () => Listener
@@ -35,7 +39,8 @@ export function createHandlers(around: Surroundings): Handlers {
     ...sessions.handlers,
 
     'channel.fetchModels': async (input, { signal }) => {
-      const context = { protocols: around.protocols, send: around.send, configuration, listener: around.listener }
+      const { protocols, sendFor, listener } = around
+      const context = { protocols, sendFor, configuration, listener }
       return { models: await listModels(input, context, signal) }
     },
     'channelKey.reset': async ({ id }) => {

@@ -3,6 +3,7 @@ import { ContractError } from '../contract/define.ts'
 import { Secret } from '../secret.ts'
 import type { Channel, Configuration } from '../store/configuration.ts'
 import { channelTypes } from '../upstream/channel-types.ts'
+import type { Send } from '../upstream/exchange.ts'
 import { proxyOf, type TargetChannel } from '../upstream/target.ts'
 import { fetchModels, type CatalogueTools } from './catalogue.ts'
 import { addressProblem, type Listener } from './channel-rules.ts'
@@ -10,7 +11,9 @@ import { refuseIf } from './configuration.ts'
 
 type Draft = NonNullable<FetchModels['draft']>
 
-export interface ListingContext extends CatalogueTools {
+export interface ListingContext {
+  readonly protocols: CatalogueTools['protocols']
+  readonly sendFor: (type: string) => Send
   readonly configuration: () => Configuration
   readonly listener: () => Listener
 }
@@ -51,7 +54,7 @@ export async function listModels(
       headers: draft?.headers ?? standing?.headers ?? [],
       proxy: proxyOf(proxyTarget(draft, standing), globalProxy === '' ? null : new Secret(globalProxy)),
     },
-    context,
+    { protocols: context.protocols, send: context.sendFor(type.id) },
     signal,
   )
   const filter = draft?.modelFilter ?? ''

@@ -57,7 +57,7 @@ export async function startManagementSide(files: Readonly<Record<string, string>
     store,
     sessions,
     protocols,
-    send: (request, handler) => (request.origin === 'http://demo.invalid' ? demoSend : upstream.send)(request, handler),
+    sendFor: (type) => (type === 'demo' ? demoSend : upstream.send),
     listener: () => ({ port, hosts: ['127.0.0.1'] }),
     live: () => ({ activeRequests: 2, today }),
     priceOf: (question) => new PriceBook(store.current().prices, catalogue).lookup(question),
