@@ -1,7 +1,7 @@
 import { RelayError } from '../../errors.ts'
 import type { ChatRequest, JsonObject } from '../../model/request.ts'
 import type { Codec, EncodeContext, WireRequest } from '../codec.ts'
-import { traitsOf, type Dialect } from '../gemini/dialect.ts'
+import type { Dialect } from '../gemini/dialect.ts'
 import { Fields } from '../gemini/fields.ts'
 import { decodeRequest, type GeminiRequest } from '../gemini/request-in.ts'
 import { encodeRequest } from '../gemini/request-out.ts'
@@ -9,7 +9,7 @@ import { decodeResponse } from '../gemini/response-in.ts'
 import { encodeResponse } from '../gemini/response-out.ts'
 import { GeminiStreamDecoder } from '../gemini/stream-in.ts'
 import { GeminiStreamEncoder } from '../gemini/stream-out.ts'
-import { asObject } from '../narrow.ts'
+import { fitClaude } from './claude.ts'
 import { unwrap } from './envelope.ts'
 
 /** Names without `/`, `.` or `:` (Claude takes none of them), schemas without references, constants and defaults. */
@@ -45,16 +45,6 @@ function innerRequest({ body, route }: WireRequest): GeminiRequest {
 /** `project` and `requestId` belong to the account and the call: `bindAccount` adds them. */
 function encodeEnvelope(request: ChatRequest, context: EncodeContext): JsonObject {
   const inner = encodeRequest(request, dialect, context)
-  return { model: request.model, userAgent: USER_AGENT, request: claudeNeeds(inner, request.model) }
-}
-
-/** Claude behind Antigravity refuses a thinking budget without a larger limit; what limit is meant when none is said is Anthropic's. */
-const CLAUDE_OUTPUT = 64_000
-
-function claudeNeeds(inner: JsonObject, model: string): JsonObject {
-  if (!traitsOf(model).foreign) return inner
-  const config = asObject(inner['generationConfig'])
-  const budget = asObject(config?.['thinkingConfig'])?.['thinkingBudget']
-  if (typeof budget !== 'number' || budget <= 0 || config?.['maxOutputTokens'] !== undefined) return inner
-  return { ...inner, generationConfig: { ...config, maxOutputTokens: Math.max(CLAUDE_OUTPUT, budget + 1) } }
+  const fitted = /claude/i.test(request.model) ? fitClaude(inner, context.loss) : inner
+  return { model: request.model, userAgent: USER_AGENT, request: fitted }
 }

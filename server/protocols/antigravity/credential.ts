@@ -6,14 +6,14 @@ import { objects } from '../gemini/wire.ts'
 import { asNumber, asObject, asString, parseObject } from '../narrow.ts'
 
 /** One POST through the relay's own upstream client, so that the channel's proxy and limits hold. Rejects with a RelayError. */
-export type Post = (
+type Post = (
   url: string,
   headers: Readonly<Record<string, string>>,
   body: string,
 ) => Promise<{ readonly status: number; readonly body: string }>
 
 /** What is kept of an account. `key` is a hash: the cache never sees the credential, but the token is a secret too: seal it. */
-export interface AccountCache {
+interface AccountCache {
   read(key: string): Promise<StoredAccount | undefined>
   write(key: string, account: StoredAccount): Promise<void>
 }
@@ -26,7 +26,7 @@ export interface StoredAccount {
 }
 
 /** The OAuth client that the user entered in the settings; there is none in this source. */
-export interface OAuthClient {
+interface OAuthClient {
   readonly clientId: string
   readonly clientSecret: string
 }

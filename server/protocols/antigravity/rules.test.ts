@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { collect } from '../../model/collect.ts'
-import type { ChatRequest, JsonObject, Loss } from '../../model/request.ts'
+import type { AssistantPart, ChatRequest, JsonObject, Loss } from '../../model/request.ts'
 import type { StreamEvent } from '../../model/response.ts'
 import { gemini } from '../gemini/index.ts'
 import { antigravity } from './index.ts'
@@ -88,6 +88,45 @@ describe('antigravity-2: Claude behind it', () => {
     ] as const
     expect(JSON.stringify(inner({ model: 'claude-opus-4-6-thinking', messages }))).not.toContain('thoughtSignature')
     expect(JSON.stringify(inner({ messages }))).toContain('thoughtSignature')
+  })
+})
+
+describe('antigravity-2: Claude that thinks', () => {
+  const model = 'claude-opus-4-6-thinking'
+  const reasoning = { budgetTokens: 2000 }
+  const thinks = (fields: Partial<ChatRequest>) => {
+    const losses: Loss[] = []
+    const context = { loss: (loss: Loss) => losses.push(loss), origin: 'here' }
+    const body = codec.encodeRequest(request({ model, reasoning, ...fields }), context)['request'] as JsonObject
+    return { body, losses: losses.map((loss) => loss.field) }
+  }
+  test('sampling is left alone and no tool is forced', () => {
+    const { body, losses } = thinks({
+      sampling: { temperature: 0.2, topK: 5, topP: 0.99, maxTokens: 9000 },
+      tools: [{ type: 'function', name: 'f', parameters: {} }],
+      toolChoice: 'required',
+    })
+    expect(body['generationConfig']).toEqual({
+      topP: 0.99,
+      maxOutputTokens: 9000,
+      thinkingConfig: { thinkingBudget: 2000 },
+    })
+    expect(body['toolConfig']).toEqual({ functionCallingConfig: { mode: 'AUTO' } })
+    expect(losses).toEqual(['temperature', 'topK', 'tool_choice'])
+  })
+  test('a turn that answers a call without its signed thought is not thought about', () => {
+    const opaque = { format: 'antigravity', value: 'c2ln', origin: 'here' } as const
+    const messages = (...thought: readonly AssistantPart[]) =>
+      [
+        ...request({}).messages,
+        { role: 'assistant', content: [...thought, { type: 'tool-call', id: '1', name: 'f', arguments: '{}' }] },
+        { role: 'tool', content: [{ type: 'tool-result', callId: '1', content: [] }] },
+      ] as const
+    expect(thinks({ messages: messages() })).toMatchObject({ losses: ['reasoning'] })
+    expect(JSON.stringify(thinks({ messages: messages() }).body)).not.toContain('thinkingBudget')
+    const signed = thinks({ messages: messages({ type: 'reasoning', text: 'Hm', opaque }) })
+    expect(signed.losses).toEqual([])
+    expect(signed.body['generationConfig']).toMatchObject({ thinkingConfig: { thinkingBudget: 2000 } })
   })
 })
 

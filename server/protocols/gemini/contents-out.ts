@@ -10,9 +10,9 @@ import type {
 } from '../../model/request.ts'
 import { wrapInputObject } from '../custom-tools.ts'
 import { asObject } from '../narrow.ts'
+import type { Target } from './dialect.ts'
 import { encodeMedia } from './media.ts'
 import { safeName } from './names.ts'
-import type { Target } from './request-out.ts'
 import { DUMMY_SIGNATURE, replayable } from './thoughts.ts'
 
 type ToolMessage = Extract<Message, { role: 'tool' }>

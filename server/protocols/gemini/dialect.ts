@@ -1,4 +1,4 @@
-import type { WireFormat } from '../../model/request.ts'
+import type { ReportLoss, WireFormat } from '../../model/request.ts'
 import type { Unwrap } from './wire.ts'
 
 /** What differs between Gemini and the formats that carry it in an envelope. */
@@ -51,4 +51,12 @@ export function traitsOf(model: string): ModelTraits {
     foreign,
     levels: !legacy && !foreign,
   }
+}
+
+/** Everything that the parts of a request need to know while they are written. */
+export interface Target {
+  readonly dialect: Dialect
+  readonly traits: ModelTraits
+  readonly origin: string | undefined
+  readonly loss: ReportLoss
 }

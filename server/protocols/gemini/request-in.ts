@@ -162,7 +162,7 @@ class Conversation {
         results.push(this.#result(response))
         continue
       }
-      const spoken = this.#text(part) ?? decodeMedia(part, this.#format)
+      const spoken = this.#text(part) ?? this.#media(part)
       if (spoken === undefined) {
         this.#dropped(part)
         continue
@@ -209,8 +209,9 @@ class Conversation {
       const id = this.#calls.call(name, call.string('id'))
       return { type: 'tool-call', id, name, arguments: JSON.stringify(call.plain('args') ?? {}) }
     }
-    if (part.boolean('thought') === true) return { type: 'reasoning', text: part.string('text') ?? '' }
-    const decoded = this.#text(part) ?? decodeMedia(part, this.#format)
+    if (part.boolean('thought') === true && part.has('text'))
+      return { type: 'reasoning', text: part.string('text') ?? '' }
+    const decoded = this.#text(part) ?? this.#media(part)
     if (decoded !== undefined) return decoded
     if (part.has('thoughtSignature') && Object.keys(part.object).length === 1) return { type: 'text', text: '' }
     this.#dropped(part)
@@ -222,6 +223,14 @@ class Conversation {
     return text === undefined ? undefined : { type: 'text', text }
   }
 
+  #media(part: Fields): MediaPart | undefined {
+    const media = decodeMedia(part, this.#format)
+    if (media === undefined) return undefined
+    for (const name of ['videoMetadata', 'mediaResolution'])
+      if (part.has(name)) this.#loss({ field: part.param(name), reason: 'other formats have no equal field' })
+    return media
+  }
+
   #result(response: Fields): ToolResultPart {
     const wireName = required(asString, response.value('name'), {
       param: response.param('name'),
@@ -229,7 +238,7 @@ class Conversation {
     })
     const { id, name } = this.#calls.response(wireName, response.string('id'))
     const { text, isError } = resultText(response.plain('response') ?? {})
-    const media = response.list('parts').flatMap((part) => decodeMedia(part, this.#format) ?? [])
+    const media = response.list('parts').flatMap((part) => this.#media(part) ?? [])
     return {
       type: 'tool-result',
       callId: id,

@@ -1,20 +1,21 @@
-import type { ChatRequest, Json, JsonObject, OutputShape, ReportLoss, TextPart, Tool } from '../../model/request.ts'
+import type {
+  ChatRequest,
+  Json,
+  JsonObject,
+  Message,
+  OutputShape,
+  ReportLoss,
+  TextPart,
+  Tool,
+} from '../../model/request.ts'
 import type { EncodeContext } from '../codec.ts'
 import { customAsFunction } from '../custom-tools.ts'
-import { asObject } from '../narrow.ts'
+import { asArray, asObject } from '../narrow.ts'
 import { encodeContents } from './contents-out.ts'
-import { isSibling, traitsOf, type Dialect, type ModelTraits } from './dialect.ts'
+import { isSibling, traitsOf, type Dialect, type Target } from './dialect.ts'
 import { safeName } from './names.ts'
 import { toJsonDialect, toSubset } from './schema.ts'
 import { encodeThinking } from './thinking-out.ts'
-
-/** Everything that the parts of a request need to know while they are written. */
-export interface Target {
-  readonly dialect: Dialect
-  readonly traits: ModelTraits
-  readonly origin: string | undefined
-  readonly loss: ReportLoss
-}
 
 /** The bare request (no envelope, no model: it stands in the path). */
 export function encodeRequest(request: ChatRequest, dialect: Dialect, context: EncodeContext): JsonObject {
@@ -31,7 +32,7 @@ export function encodeRequest(request: ChatRequest, dialect: Dialect, context: E
     ...encodeThinking(request, target),
     ...shape.config,
   }
-  const choice = { ...encodeChoice(request, tools, target), ...asObject(toolConfig) }
+  const choice = { ...encodeChoice(request, tools, target), ...nativeChoice(asObject(toolConfig), dialect) }
   return {
     contents: encodeContents(request.messages, target),
     ...(system.length > 0 && { systemInstruction: { parts: system.map((text) => ({ text })) } }),
@@ -65,7 +66,16 @@ function reportUnsaid(request: ChatRequest, loss: ReportLoss): void {
     loss({ field: 'parallel_tool_calls', reason: 'Gemini always may call several functions at once' })
   if (request.metadata?.userId !== undefined) loss({ field: 'metadata.user_id', reason: 'Gemini takes no user id' })
   if (request.metadata?.labels !== undefined) loss({ field: 'metadata', reason: 'the Gemini API takes no labels' })
+  if (
+    request.messages.some(isMarked) ||
+    request.tools.some((tool) => tool.type !== 'native' && tool.cache !== undefined)
+  )
+    loss({ field: 'cache_control', reason: 'Gemini caches by itself' })
   if (request.cacheKey !== undefined) loss({ field: 'prompt_cache_key', reason: 'Gemini caches by itself' })
+}
+
+function isMarked(message: Message): boolean {
+  return message.content.some((part: object) => 'cache' in part)
 }
 
 const TIERS = new Set(['standard', 'flex', 'priority'])
@@ -134,6 +144,15 @@ function encodeParameters(parameters: JsonObject, dialect: Dialect): JsonObject 
   const isEmpty =
     Object.keys(properties).length === 0 && !['$ref', 'allOf', 'anyOf', 'oneOf'].some((key) => key in parameters)
   return isEmpty ? {} : { parameters: toSubset({ ...('$ref' in parameters ? {} : { type: 'object' }), ...parameters }) }
+}
+
+/** Names of a mode that only Gemini has are written as the declarations are. */
+function nativeChoice(config: JsonObject | undefined, dialect: Dialect): JsonObject {
+  const functionCalling = asObject(config?.['functionCallingConfig'])
+  const names = asArray(functionCalling?.['allowedFunctionNames'])
+  if (names === undefined) return config ?? {}
+  const allowedFunctionNames = names.map((name) => safeName(String(name), dialect))
+  return { ...config, functionCallingConfig: { ...functionCalling, allowedFunctionNames } }
 }
 
 function encodeChoice(request: ChatRequest, tools: readonly JsonObject[], target: Target): JsonObject {

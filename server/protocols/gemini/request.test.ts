@@ -60,10 +60,10 @@ describe('gemini-7: schemas and thinking', () => {
     ])
   })
   test.each<[string, ChatRequest['reasoning'], number | undefined, JsonObject | undefined]>([
-    ['gemini-3-pro', { effort: 'high', budgetTokens: 5000 }, undefined, { thinkingLevel: 'high' }],
-    ['gemini-3-pro', { effort: 'minimal' }, undefined, { thinkingLevel: 'low' }],
-    ['gemini-3-flash', { effort: 'none' }, undefined, { thinkingLevel: 'minimal' }],
-    ['gemini-3-flash', { effort: 'max', visible: true }, undefined, { thinkingLevel: 'high', includeThoughts: true }],
+    ['gemini-3-pro', { effort: 'high', budgetTokens: 5000 }, undefined, { thinkingLevel: 'HIGH' }],
+    ['gemini-3-pro', { effort: 'minimal' }, undefined, { thinkingLevel: 'LOW' }],
+    ['gemini-3-flash', { effort: 'none' }, undefined, { thinkingLevel: 'MINIMAL' }],
+    ['gemini-3-flash', { effort: 'max', visible: true }, undefined, { thinkingLevel: 'HIGH', includeThoughts: true }],
     ['gemini-3-pro', { budgetTokens: 5000 }, undefined, { thinkingBudget: 5000 }],
     ['gemini-3-pro', { adaptive: true, summary: 'auto' }, undefined, { includeThoughts: true }],
     ['gemini-2.5-flash', { effort: 'high' }, undefined, { thinkingBudget: 24_576 }],
@@ -72,7 +72,7 @@ describe('gemini-7: schemas and thinking', () => {
     ['gemini-2.5-pro', { adaptive: true }, undefined, { thinkingBudget: -1 }],
     ['gemini-2.5-pro', { budgetTokens: 8000 }, 4000, { thinkingBudget: 2000 }],
     ['gemini-2.0-flash', { effort: 'high' }, undefined, undefined],
-    ['my-alias', { effort: 'low' }, undefined, { thinkingLevel: 'low' }],
+    ['my-alias', { effort: 'low' }, undefined, { thinkingLevel: 'LOW' }],
   ])('%s %j max %s', (...[model, reasoning, maxTokens, wanted]) => {
     const sampling = maxTokens === undefined ? {} : { maxTokens }
     const config = encode({ model, sampling, ...(reasoning !== undefined && { reasoning }) })['generationConfig']

@@ -1,6 +1,5 @@
 import type { ChatRequest, JsonObject, Reasoning } from '../../model/request.ts'
-import type { ModelTraits } from './dialect.ts'
-import type { Target } from './request-out.ts'
+import type { ModelTraits, Target } from './dialect.ts'
 
 type Effort = NonNullable<Reasoning['effort']>
 
@@ -48,17 +47,17 @@ function level(effort: Effort, { traits, loss }: Target): string {
   switch (effort) {
     case 'none':
       loss({ field: 'reasoning.effort', reason: 'this model always thinks; it is asked for the least' })
-      return traits.pro ? 'low' : 'minimal'
+      return traits.pro ? 'LOW' : 'MINIMAL'
     case 'minimal':
-      return traits.pro ? 'low' : 'minimal'
+      return traits.pro ? 'LOW' : 'MINIMAL'
     case 'low':
-      return 'low'
+      return 'LOW'
     case 'medium':
-      return 'medium'
+      return 'MEDIUM'
     case 'high':
     case 'xhigh':
     case 'max':
-      return 'high'
+      return 'HIGH'
   }
 }
 

@@ -13,11 +13,6 @@ export function snakeCase(name: string): string {
   return snake
 }
 
-/** A request's field in either spelling: the API's JSON reader accepts both, answers are always camelCase. */
-export function pick(object: JsonObject, name: string): Json | undefined {
-  return object[name] ?? object[snakeCase(name)]
-}
-
 /** What surrounds one answer: nothing (Gemini) or an envelope (Antigravity). */
 export type Unwrap = (body: JsonObject) => JsonObject
 
