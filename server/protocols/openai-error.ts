@@ -103,9 +103,7 @@ function statusOfWords({ code, message }: Complaint): number {
 
 function complaintOf(value: unknown): Complaint {
   if (typeof value === 'string') return { ...NOTHING, message: value, retryAfterMs: waitInText(value) }
-  const list = asArray(value)
-  if (list !== undefined) return complaintOf(list[0])
-  const outer = asObject(value)
+  const outer = asObject(value) ?? asObject(asArray(value)?.[0])
   if (outer === undefined) return NOTHING
   const inner = outer['error']
   if (typeof inner === 'string') {

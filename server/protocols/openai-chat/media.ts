@@ -5,12 +5,20 @@ import type { Family } from './families.ts'
 const DATA_URL = /^data:([^;,]*)((?:;[^;,]*)*?)(;base64)?,/i
 
 /** `data:` addresses become bytes, all others stay addresses. `mediaType` is what the field itself says, where it says it. */
-function mediaOf(url: string, mediaType: string): MediaPart {
+function mediaOf(url: string, mediaType: string, at: string): MediaPart {
   const match = DATA_URL.exec(url.slice(0, 512))
   if (match === null) return { type: 'media', mediaType, source: { kind: 'url', url } }
   const payload = url.slice(match[0].length)
-  const data = match[3] === undefined ? Buffer.from(decodeURIComponent(payload), 'utf8').toString('base64') : payload
+  const data = match[3] === undefined ? Buffer.from(percentDecoded(payload, at), 'utf8').toString('base64') : payload
   return { type: 'media', mediaType: (match[1] ?? '') || mediaType, source: { kind: 'base64', data } }
+}
+
+function percentDecoded(text: string, at: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    throw wrongField(at, 'a data URL with valid percent encoding', undefined)
+  }
 }
 
 const AUDIO_TYPES: Readonly<Record<string, string>> = { mp3: 'audio/mpeg', wav: 'audio/wav' }
@@ -23,21 +31,21 @@ export function decodeMedia(part: JsonObject, at: string): MediaPart | undefined
       const image = asObject(part.image_url)
       const url = asString(part.image_url) ?? required(asString, image?.url, field(`${at}.image_url.url`, 'a string'))
       const detail = optional(asString, image?.detail ?? part.detail, field(`${at}.image_url.detail`, 'a string'))
-      return { ...mediaOf(url, ''), ...(detail === undefined ? {} : { detail }) }
+      return { ...mediaOf(url, '', `${at}.image_url.url`), ...(detail === undefined ? {} : { detail }) }
     }
     case 'input_audio': {
       const audio = required(asObject, part.input_audio, field(`${at}.input_audio`, 'an object'))
       const data = required(asString, audio.data, field(`${at}.input_audio.data`, 'base64 text'))
       const format = required(asString, audio.format, field(`${at}.input_audio.format`, "'wav' or 'mp3'"))
       const mediaType = AUDIO_TYPES[format] ?? `audio/${format}`
-      const media = mediaOf(data, mediaType)
+      const media = mediaOf(data, mediaType, `${at}.input_audio.data`)
       return DATA_URL.test(data.slice(0, 512)) ? media : { type: 'media', mediaType, source: { kind: 'base64', data } }
     }
     case 'video_url': {
       const video = asObject(part.video_url)
       const url = asString(part.video_url) ?? required(asString, video?.url, field(`${at}.video_url.url`, 'a string'))
       const ending = /\.(mp4|webm|mov|mpeg|mpg|avi|mkv)(?:[?#]|$)/i.exec(url)?.[1]?.toLowerCase()
-      return mediaOf(url, `video/${VIDEO_ENDINGS[ending ?? ''] ?? ending ?? 'mp4'}`)
+      return mediaOf(url, `video/${VIDEO_ENDINGS[ending ?? ''] ?? ending ?? 'mp4'}`, `${at}.video_url.url`)
     }
     case 'file':
     case 'input_file':
@@ -60,7 +68,7 @@ function decodeFile(file: JsonObject, at: string): MediaPart {
   const mediaType = typeOfName(filename ?? data) ?? 'application/pdf'
   // OpenRouter takes plain addresses too, and several clients send base64 without the data URL around it.
   const media = /^(https?|data):/i.test(data.slice(0, 8))
-    ? mediaOf(data, mediaType)
+    ? mediaOf(data, mediaType, `${at}.file.file_data`)
     : ({ type: 'media', mediaType, source: { kind: 'base64', data } } as const)
   return { ...media, ...named }
 }

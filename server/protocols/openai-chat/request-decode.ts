@@ -12,6 +12,7 @@ import type {
 import type { WireRequest } from '../codec.ts'
 import { asArray, asBoolean, asNumber, asObject, asString, optional, required, wrongField } from '../narrow.ts'
 import { cacheOf, decodeMessages } from './message-decode.ts'
+import { present } from './present.ts'
 
 /** A client's request. @throws RelayError `invalid_request` naming the field */
 export function decodeRequest(wire: WireRequest, loss: ReportLoss): ChatRequest {
@@ -102,11 +103,6 @@ function decodeSampling(body: JsonObject): Sampling {
     logprobs: flag('logprobs'),
     topLogprobs: number('top_logprobs'),
   })
-}
-
-/** The same object without its undefined members. */
-function present<T extends object>(value: { readonly [K in keyof T]: T[K] | undefined }): T {
-  return Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined)) as T
 }
 
 function decodeStop(value: unknown): readonly string[] | undefined {

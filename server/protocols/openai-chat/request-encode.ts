@@ -5,6 +5,7 @@ import { customAsFunction } from '../custom-tools.ts'
 import { asObject } from '../narrow.ts'
 import { effortFor, effortOfBudget, familyOf, type Family } from './families.ts'
 import { cacheMark, encodeMessages } from './message-encode.ts'
+import { present } from './present.ts'
 import { toolSchema } from './schema.ts'
 
 /** The body for an upstream of this format. Nothing is invented that the target does not demand. */
@@ -19,7 +20,7 @@ export function encodeRequest(request: ChatRequest, context: EncodeContext): Jso
   })
   const tools = encodeTools(request, family, context.loss)
   const output = encodeOutput(request, family, messages)
-  return {
+  return present<JsonObject>({
     model: request.model,
     messages: output.messages,
     ...tools,
@@ -32,7 +33,7 @@ export function encodeRequest(request: ChatRequest, context: EncodeContext): Jso
     ...(request.stream
       ? { stream: true, stream_options: { ...nativeStreamOptions(request), include_usage: true } }
       : {}),
-  }
+  })
 }
 
 function encodeTools(request: ChatRequest, family: Family, loss: ReportLoss): JsonObject {

@@ -127,11 +127,15 @@ export function contentText(content: unknown): { readonly text: string; readonly
   for (const value of asArray(content) ?? []) {
     const part = asObject(value)
     if (typeof value === 'string') text += value
-    else if (part?.type === 'thinking')
-      thoughts += typeof part.thinking === 'string' ? part.thinking : contentText(part.thinking).text
+    else if (part?.type === 'thinking') thoughts += thinkingText(part.thinking)
     else text += asString(part?.text) ?? ''
   }
   return { text, thoughts }
+}
+
+function thinkingText(thinking: unknown): string {
+  if (typeof thinking === 'string') return thinking
+  return (asArray(thinking) ?? []).map((piece) => asString(asObject(piece)?.text) ?? '').join('')
 }
 
 /** Pictures (`images`, OpenRouter's extension) and speech (`audio`) that a model made. */
