@@ -134,7 +134,7 @@ export const StatsTotals = z.object({
 })
 export type StatsTotals = z.output<typeof StatsTotals>
 
-const StatsFilter = z.object({
+export const StatsFilter = z.object({
   /** Unix ms: from inclusive, to exclusive, both rounded down to the hour. Absent: without bound. */
   from: Moment.optional(),
   to: Moment.optional(),
@@ -144,8 +144,6 @@ const StatsFilter = z.object({
   model: z.string().max(256).optional(),
 })
 export type StatsFilter = z.output<typeof StatsFilter>
-
-export const StatsOverviewQuery = StatsFilter
 
 export const StatsSeriesQuery = StatsFilter.extend({
   step: z.enum(['hour', 'day']).default('day'),

@@ -23,7 +23,7 @@ async function speakAs(answer: (path: string, method: string, response: ServerRe
 }
 
 describe('calls over HTTP', () => {
-  it.each([
+  it.each<[string, number, string, { code: string; message?: string | RegExp; retryAfterMs?: number }]>([
     [
       'a refusal in the API’s words',
       404,

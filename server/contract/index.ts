@@ -8,7 +8,7 @@ import {
   LogPage,
   LogQuery,
   LogRow,
-  StatsOverviewQuery,
+  StatsFilter,
   StatsPoint,
   StatsRank,
   StatsRankingQuery,
@@ -181,7 +181,7 @@ export const contract = {
   'stats.overview': procedure({
     http: 'GET /stats/overview',
     summary: 'Sums a range of time.',
-    input: StatsOverviewQuery,
+    input: StatsFilter,
     output: StatsTotals,
   }),
   'stats.series': procedure({
@@ -252,7 +252,7 @@ export const events = {
 
 export type Name = keyof typeof contract
 export type Input<N extends Name> = z.input<(typeof contract)[N]['input']>
-export type Parsed<N extends Name> = z.output<(typeof contract)[N]['input']>
+type Parsed<N extends Name> = z.output<(typeof contract)[N]['input']>
 export type Output<N extends Name> = z.output<(typeof contract)[N]['output']>
 
 export type EventName = keyof typeof events

@@ -25,7 +25,7 @@ export function summarise(issues: readonly Issue[]): string {
   return shown.join('; ') + (more > 0 ? `; and ${more} more` : '')
 }
 
-export function pathText(path: readonly PropertyKey[]): string {
+function pathText(path: readonly PropertyKey[]): string {
   let text = ''
   for (const part of path) {
     if (typeof part === 'number') text += `[${part}]`

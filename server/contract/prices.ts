@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { NanoUsd } from './access.ts'
 
 /** Nano-USD per million tokens of one kind; null: not priced (unknown), 0: free. */
-export const TokenPrices = z.object({
+const TokenPrices = z.object({
   input: NanoUsd.nullable().default(null),
   output: NanoUsd.nullable().default(null),
   cacheRead: NanoUsd.nullable().default(null),

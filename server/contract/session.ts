@@ -1,7 +1,7 @@
 import { z } from 'zod'
 
 /** A password as it is chosen; logging in takes any text, so that an old one never locks its owner out. */
-export const NewPassword = z.string().min(10, 'must have at least 10 characters').max(1024)
+const NewPassword = z.string().min(10, 'must have at least 10 characters').max(1024)
 
 export const Login = z.object({ password: z.string().min(1, 'must not be empty').max(1024) })
 

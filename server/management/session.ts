@@ -4,7 +4,7 @@ import type { CallContext, Handlers } from '../contract/index.ts'
 import { hashPassword, randomPassword, verifyPassword } from './password.ts'
 import { Throttle } from './throttle.ts'
 
-export interface SessionRecord {
+interface SessionRecord {
   readonly id: number
   readonly userAgent: string
   /** Unix ms. */

@@ -8,8 +8,7 @@ export interface FaultLog {
   error(fields: Readonly<Record<string, unknown>>, message: string): void
 }
 
-export type Dispatched =
-  { readonly ok: true; readonly output: unknown } | { readonly ok: false; readonly error: ApiError }
+type Dispatched = { readonly ok: true; readonly output: unknown } | { readonly ok: false; readonly error: ApiError }
 
 /** Calls a procedure by name. Never rejects. */
 export type Dispatch = (name: string, input: unknown, context: CallContext) => Promise<Dispatched>
@@ -55,7 +54,7 @@ function refused(error: ApiError): Dispatched {
   return { ok: false, error }
 }
 
-export function toApiError(error: ContractError): ApiError {
+function toApiError(error: ContractError): ApiError {
   return {
     code: error.code,
     message: error.message,

@@ -7,7 +7,7 @@ import { streamEvents } from './event-stream.ts'
 import { openApiDocument } from './openapi.ts'
 import { isEvent } from './port.ts'
 
-export interface AuthenticatedSession {
+interface AuthenticatedSession {
   readonly id: number
   readonly expiresAt: number
   /** It was prolonged just now: a browser's cookie must be, too. */
@@ -15,7 +15,7 @@ export interface AuthenticatedSession {
 }
 
 /** Whoever knows which sessions are valid. */
-export interface SessionGate {
+interface SessionGate {
   authenticate(token: string): Promise<AuthenticatedSession | null>
   /** Called with the id of a session that ended before its time. Returns the unsubscribe function. */
   onEnd(listener: (sessionId: number) => void): () => void
