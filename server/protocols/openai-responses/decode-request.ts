@@ -63,6 +63,8 @@ export function decodeRequest(wire: WireRequest, loss: ReportLoss): ChatRequest 
   const serviceTier = string('service_tier')
   const native = definedFields({
     ...Object.fromEntries(Object.entries(body).filter(([name]) => !READ.has(name))),
+    // with a user beside it, it has no other place
+    safety_identifier: body.user === undefined || body.user === null ? undefined : body.safety_identifier,
     include: include.rest,
     reasoning: reasoningRest,
     text: textRest,
@@ -212,7 +214,7 @@ function decodeMetadata(body: JsonObject): ChatRequest['metadata'] {
   const labels: Record<string, string> = {}
   for (const [name, value] of Object.entries(given))
     labels[name] = required(asString, value, { param: `metadata.${name}`, wanted: 'a string' })
-  const userId = safety ?? user
+  const userId = user ?? safety
   if (userId === undefined && Object.keys(labels).length === 0) return undefined
   return {
     ...(userId === undefined ? {} : { userId }),

@@ -357,6 +357,13 @@ describe('fields', () => {
     ])
   })
 
+  it('shares what Chat calls by the same name', () => {
+    const fields = { verbosity: 'low', safety_identifier: 's', store: true, logit_bias: { 5: 1 } }
+    const { body, losses } = encode({ native: { format: 'openai-chat', fields } })
+    expect(body).toMatchObject({ text: { verbosity: 'low' }, safety_identifier: 's', store: false })
+    expect(losses).toEqual(['logit_bias'])
+  })
+
   it('fits ids, keys, labels and tiers into their limits', () => {
     const { body, losses } = encode({
       metadata: { userId: 'u'.repeat(150), labels: { a: 'b', c: 'd'.repeat(600) } },

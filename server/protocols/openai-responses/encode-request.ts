@@ -52,12 +52,21 @@ export function encodeRequest(request: ChatRequest, context: EncodeContext): Jso
   }
 }
 
-function nativeFields({ native }: ChatRequest, loss: ReportLoss): JsonObject {
+/** Fields that OpenAI's two formats share by name. */
+const SHARED_WITH_CHAT = new Set(['safety_identifier', 'prompt_cache_retention', 'prompt_cache_options', 'moderation'])
+
+function nativeFields({ native, model }: ChatRequest, loss: ReportLoss): JsonObject {
   if (native === undefined) return {}
   if (native.format === 'openai-responses') return native.fields
-  for (const field of Object.keys(native.fields))
-    loss({ field, reason: `a field of the ${native.format} format alone` })
-  return {}
+  const fields: Record<string, Json | undefined> = {}
+  for (const [field, value] of Object.entries(native.fields)) {
+    const chat = native.format === 'openai-chat'
+    if (chat && field === 'store') continue
+    if (chat && SHARED_WITH_CHAT.has(field)) fields[field] = value
+    else if (chat && field === 'verbosity' && !neverReasons(model)) fields.text = { verbosity: value }
+    else loss({ field, reason: `a field of the ${native.format} format alone` })
+  }
+  return fields
 }
 
 function encodeTool(tool: Tool, loss: ReportLoss): JsonObject[] {
