@@ -140,6 +140,11 @@ export interface Protocol {
   authorize(credential: string): Readonly<Record<string, string>>
   /** Client headers that mean something to this upstream (`anthropic-beta`, `openai-organization` …), lower case; all others stay here. */
   readonly forwardedHeaders: readonly string[]
+  /**
+   * A request of this format for a channel of this format, where `holdsWrapped` (signature.ts) says that the conversation was partly
+   * answered by channels of other formats: without their thoughts, which this upstream would refuse.
+   */
+  readonly withoutForeignThoughts?: (body: JsonObject) => JsonObject
   reader(): ReplyReader
   summarise(body: JsonObject): ReplySummary
   /** An upstream's non-2xx answer, in our words and with the upstream's own message. */

@@ -28,6 +28,19 @@ export function unwrapOpaque(value: string, format: WireFormat): Opaque {
   return origin === '' ? opaque : { ...opaque, origin: unescape(origin) }
 }
 
+/** Stands for "no signature" in a field that clients only send back when there is something in it; unwraps to an empty value. */
+export const UNSIGNED = wrapOpaque({ format: 'anthropic', value: '' })
+
+/** Whether a request may hold what we wrapped: a search of its bytes, false alarms allowed. */
+export function holdsWrapped(body: Buffer): boolean {
+  return body.includes(MARKER, 0, 'latin1')
+}
+
+/** Whether a signature field's text is of our making. */
+export function isWrapped(value: string): boolean {
+  return value.startsWith(MARKER)
+}
+
 /** The text for a signature field of `format`: the value itself where that format made it, else wrapped. */
 export function carryOpaque(opaque: Opaque, format: WireFormat): string {
   return opaque.format === format ? opaque.value : wrapOpaque(opaque)

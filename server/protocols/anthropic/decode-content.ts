@@ -8,7 +8,7 @@ import type {
   ToolResultPart,
 } from '../../model/request.ts'
 import { asArray, asObject, asString, optional, required, wrongField } from '../narrow.ts'
-import { unwrapOpaque } from '../signature.ts'
+import { UNSIGNED, unwrapOpaque } from '../signature.ts'
 import { given } from './wire.ts'
 
 export type UserPart = TextPart | MediaPart
@@ -72,7 +72,7 @@ export function decodeAssistant(content: unknown, place: Place): AssistantPart[]
       case 'thinking': {
         const text = optional(asString, block.thinking, { param: `${at.path}.thinking`, wanted: 'a string' }) ?? ''
         const signature = asString(block.signature) ?? ''
-        const opaque = signature === '' ? undefined : unwrapOpaque(signature, 'anthropic')
+        const opaque = signature === '' || signature === UNSIGNED ? undefined : unwrapOpaque(signature, 'anthropic')
         if (text !== '' || opaque !== undefined) parts.push(given({ type: 'reasoning' as const, text, opaque }))
         return
       }

@@ -4,6 +4,7 @@ import type { StreamEvent } from '../../model/response.ts'
 import { BlockWriter } from '../blocks.ts'
 import type { DecodeContext, StreamDecoder } from '../codec.ts'
 import { asArray, asNumber, asObject, asString, parseObject } from '../narrow.ts'
+import { UNSIGNED } from '../signature.ts'
 import type { SseFrame } from '../sse.ts'
 import { readCitation } from './decode-content.ts'
 import { toldError } from './errors.ts'
@@ -194,7 +195,7 @@ export class MessageDecoder implements StreamDecoder {
     if (!open.begun && open.input !== undefined) this.#writer.delta(key, open.input)
     this.#open.delete(key)
     const { origin } = this.#context
-    if (open.signature === '') this.#writer.close(key)
+    if (open.signature === '' || open.signature === UNSIGNED) this.#writer.close(key)
     else
       this.#writer.close(key, {
         format: 'anthropic',

@@ -3,7 +3,7 @@ import type { Opaque } from '../../model/request.ts'
 import type { BlockHead, Finish, StreamEvent, Usage } from '../../model/response.ts'
 import type { StreamEncoder } from '../codec.ts'
 import { InputWrapper } from '../custom-tools.ts'
-import { carryOpaque } from '../signature.ts'
+import { carryOpaque, UNSIGNED } from '../signature.ts'
 import { encodeFrame } from '../sse.ts'
 import { writeCitation } from './decode-content.ts'
 import { errorFrame } from './errors.ts'
@@ -150,8 +150,8 @@ export class MessageEncoder implements StreamEncoder {
       if (opaque !== undefined) out += this.#begin()
     }
     if (wrapper !== undefined) out += block.before + JSON.stringify(wrapper.end()) + AFTER
-    if (head.type === 'reasoning' && value !== undefined)
-      out += this.#blockDelta({ type: 'signature_delta', signature: value })
+    if (head.type === 'reasoning' && block.before !== '')
+      out += this.#blockDelta({ type: 'signature_delta', signature: value ?? UNSIGNED })
     if (block.before !== '') out += this.#stop()
     this.#block = undefined
     return head.type === 'reasoning' || value === undefined

@@ -3,6 +3,7 @@ import { decodeCatalogue, encodeCatalogue, encodeCatalogueEntry } from './catalo
 import { codec } from './codec.ts'
 import { decodeError, encodeError, errorFrame } from './errors.ts'
 import { MessageReader, summarise } from './reader.ts'
+import { withoutForeignThoughts } from './foreign-thoughts.ts'
 import { match, peek } from './routes.ts'
 
 /** The only version there is of the API's shape; additions come as betas. */
@@ -26,6 +27,7 @@ export const anthropic: Protocol = {
         }
       : { 'x-api-key': credential, 'anthropic-version': VERSION },
   forwardedHeaders: ['anthropic-version', 'anthropic-beta', 'x-claude-code-session-id'],
+  withoutForeignThoughts,
   reader: () => new MessageReader(),
   summarise,
   decodeError,

@@ -4,7 +4,7 @@ import type { ChatResponse, Finish } from '../../model/response.ts'
 import type { DecodeContext } from '../codec.ts'
 import { wrapInputObject } from '../custom-tools.ts'
 import { asArray, asObject, asString } from '../narrow.ts'
-import { carryOpaque } from '../signature.ts'
+import { carryOpaque, UNSIGNED } from '../signature.ts'
 import { readCitations, writeCitation } from './decode-content.ts'
 import { toldError } from './errors.ts'
 import { CallIds, clientToolName } from './names.ts'
@@ -37,7 +37,8 @@ export function decodeResponse(body: JsonObject, context: DecodeContext): ChatRe
 
 /** A block of an answer; undefined for what only this format knows (tools that Anthropic runs, and their results). */
 export function decodePart(block: JsonObject, { origin, request }: DecodeContext): AssistantPart | undefined {
-  const signed = (value: string) => (value === '' ? undefined : given({ format: 'anthropic' as const, value, origin }))
+  const signed = (value: string) =>
+    value === '' || value === UNSIGNED ? undefined : given({ format: 'anthropic' as const, value, origin })
   switch (block.type) {
     case 'text': {
       const citations = readCitations(block.citations)
@@ -131,7 +132,7 @@ function encodePart(part: AssistantPart, ids: CallIds, responseId: string): Bloc
             {
               type: 'thinking',
               thinking: part.text,
-              signature: opaque === undefined ? '' : carryOpaque(opaque, 'anthropic'),
+              signature: opaque === undefined ? UNSIGNED : carryOpaque(opaque, 'anthropic'),
             },
           ]
     case 'tool-call': {

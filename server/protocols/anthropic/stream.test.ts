@@ -2,10 +2,11 @@ import { describe, expect, test } from 'vitest'
 import { collect, replay } from '../../model/collect.ts'
 import type { AssistantPart, JsonObject } from '../../model/request.ts'
 import type { ChatResponse } from '../../model/response.ts'
-import { asString } from '../narrow.ts'
+import { asObject, asString } from '../narrow.ts'
 import { unwrapOpaque } from '../signature.ts'
 import { codec } from './codec.ts'
 import { bodies, context, decode, encode, encodeWhole, framesOf, request } from './testing/streams.ts'
+import { decode as decodeRequest } from './testing/requests.ts'
 
 const data = (event: object) => `data: ${JSON.stringify(event)}\n\n`
 const START = data({
@@ -156,19 +157,20 @@ describe('streams are written', () => {
     )
     expect(told.map(({ type }) => type)).toEqual([
       'message_start',
-      ...[1, 2, 3].flatMap(() => ['content_block_start', 'content_block_delta', 'content_block_stop']),
+      ...['content_block_start', 'content_block_delta', 'content_block_delta', 'content_block_stop'],
+      ...[2, 3].flatMap(() => ['content_block_start', 'content_block_delta', 'content_block_stop']),
       'message_delta',
       'message_stop',
     ])
     expect(told[0]).toMatchObject({
       message: { id: 'msg_chatcmpl-1', role: 'assistant', content: [], usage: { input_tokens: 0, output_tokens: 0 } },
     })
-    expect(told[5]).toMatchObject({ index: 1, delta: { type: 'text_delta', text: 'Hi "you"\n' } })
-    expect(told[7]).toMatchObject({
+    expect(told[6]).toMatchObject({ index: 1, delta: { type: 'text_delta', text: 'Hi "you"\n' } })
+    expect(told[8]).toMatchObject({
       index: 2,
       content_block: { type: 'tool_use', id: 'call_1', name: 'run', input: {} },
     })
-    expect(told[10]).toEqual({
+    expect(told[11]).toEqual({
       type: 'message_delta',
       delta: { stop_reason: 'tool_use', stop_sequence: null },
       usage: {
@@ -235,6 +237,16 @@ describe('streams are written', () => {
       () => undefined,
     )
     expect(back.messages).toEqual([{ role: 'assistant', content }])
+  })
+
+  test('a thought without a signature has one that clients send back, and that means nothing', () => {
+    const content: readonly AssistantPart[] = [{ type: 'reasoning', text: 'hm' }]
+    const [sent] = encodeWhole(answer(content)).content as readonly JsonObject[]
+    expect(sent?.signature).not.toBe('')
+    const signature = bodies(encode(replay(answer(content)))).find(({ delta }) => asObject(delta)?.signature)
+    expect(asObject(signature?.delta)?.signature).toBe(sent?.signature)
+    const messages = [{ role: 'assistant', content: [sent ?? {}] }]
+    expect(decodeRequest({ messages }).messages).toEqual([{ role: 'assistant', content }])
   })
 
   test('encrypted thoughts without a word become thinking with a signature; Anthropic’s own stay redacted', () => {
