@@ -175,6 +175,25 @@ describe('the API, before login', () => {
   })
 })
 
+describe('guessing the password', () => {
+  it('many times at once is answered with the wait, in seconds', async () => {
+    const guesses = Array.from({ length: 20 }, (_, n) =>
+      // nobody gets a fresh start by claiming another address
+      ask('POST', '/api/v1/session/login', {
+        at: plain.port,
+        headers: { ...json, 'x-forwarded-for': `10.9.8.${n}` },
+        body: '{"password":"x"}',
+      }),
+    )
+    const refused = (await Promise.all(guesses)).filter(({ status }) => status === 429)
+    expect(refused.length).toBeGreaterThan(0)
+    for (const { headers, text } of refused) {
+      expect(headers['retry-after']).toMatch(/^[1-9]\d*$/)
+      expect(JSON.parse(text)).toMatchObject({ error: { code: 'too_many_requests' } })
+    }
+  })
+})
+
 describe('the API, with broken requests', () => {
   const send = (method: string, path: string, body: string) =>
     ask(method, path, { headers: { ...json, authorization: `Bearer ${token}` }, body })
