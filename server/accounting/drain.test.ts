@@ -53,7 +53,7 @@ describe.each(testKinds())('on %s', (kind) => {
   })
 
   async function open(segmentBytes = 20_000): Promise<Spool> {
-    const spool = await openSpool({ directory, log, segmentBytes })
+    const spool = await openSpool({ directory, log, segmentBytes, keepDrainedMs: 0 })
     spools.push(spool)
     return spool
   }

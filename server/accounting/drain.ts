@@ -4,7 +4,7 @@ import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promi
 import { promisify } from 'node:util'
 import { zstdCompress } from 'node:zlib'
 import type { SqlConnection, SqlDriver } from '../store/driver.ts'
-import { insert, type Rows } from '../store/sql.ts'
+import { insert, insertStatements, type Rows } from '../store/sql.ts'
 import { bodyRows, logRows, statCounters, statKey, statRows, type PackedBody } from './drain-rows.ts'
 import type { FinishedRequest } from './record.ts'
 import { isRefusedData } from './refused-data.ts'
@@ -69,6 +69,7 @@ class Drainer implements Drain {
   #flushing: (() => void)[] = []
   #wake: (() => void) | null = null
   #timer: NodeJS.Timeout | null = null
+  readonly #statements = new Map<string, string>()
 
   constructor(options: DrainOptions) {
     this.#options = options
@@ -188,8 +189,25 @@ class Drainer implements Drain {
   async #insert(connection: SqlConnection, { table, columns, rows }: Rows): Promise<void> {
     let from = 0
     for (const size of statementRows[connection.kind])
-      for (; from + size <= rows.length; from += size)
-        await insert(connection, { table, columns, rows: rows.slice(from, from + size) })
+      for (; from + size <= rows.length; from += size) {
+        const values = size === 1 ? (rows[from] ?? []) : rows.slice(from, from + size).flat()
+        await connection.execute(this.#statement(connection.kind, { table, columns, size }), values)
+      }
+  }
+
+  /** Always the same text for a number of rows, so that drivers find what they have prepared. */
+  #statement(
+    kind: SqlConnection['kind'],
+    { table, columns, size }: { readonly table: string; readonly columns: readonly string[]; readonly size: number },
+  ): string {
+    const key = `${table} ${size}`
+    const known = this.#statements.get(key)
+    if (known !== undefined) return known
+    const rows = Array.from({ length: size }, () => columns.map(() => null))
+    const [statement] = insertStatements(kind, { table, columns, rows })
+    if (statement === undefined) throw new TypeError(`no columns for ${table}`)
+    this.#statements.set(key, statement.sql)
+    return statement.sql
   }
 
   async #move(connection: SqlConnection, { segment, offset }: SpoolPosition): Promise<void> {

@@ -1,3 +1,5 @@
+import { randomUUID } from 'node:crypto'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { open, readdir } from 'node:fs/promises'
 import path from 'node:path'
 import type { FinishedRequest } from './record.ts'
@@ -94,4 +96,18 @@ function linesOf(
     start = newline + 1
   }
   return { records, damaged, end: at.from + start }
+}
+
+/** The name in the file `id`, made at the first opening. A directory that was emptied is another spool. */
+export function identify(directory: string): string {
+  const file = path.join(directory, 'id')
+  try {
+    const id = readFileSync(file, 'utf8').trim()
+    if (id !== '') return id
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error
+  }
+  const id = randomUUID()
+  writeFileSync(file, `${id}\n`, { mode: 0o600, flush: true })
+  return id
 }

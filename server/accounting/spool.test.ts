@@ -222,7 +222,7 @@ describe('damage', () => {
 
 describe('release', () => {
   test('deletes a segment only when all of it is drained, and never the open one', async () => {
-    const spool = await open({ segmentBytes: 3000 })
+    const spool = await open({ segmentBytes: 3000, keepDrainedMs: 0 })
     for (let n = 0; n < 20; n++) spool.append(numbered(n))
     const before = segments().length
     let at = spool.resume(null)
@@ -242,6 +242,22 @@ describe('release', () => {
     spool.append(numbered(20))
     expect((await readAll(spool, at)).ids).toEqual(idsOf(1, 20))
   })
+})
+
+test('a drained segment stays for a while: a power cut may set the database back', async () => {
+  const spool = await open({ segmentBytes: 3000, keepDrainedMs: 300 })
+  for (let n = 0; n < 20; n++) spool.append(numbered(n))
+  const start = spool.resume(null)
+  const before = segments().length
+  spool.release(spool.end)
+  expect(segments()).toHaveLength(before)
+  expect((await readAll(spool, spool.resume(start))).ids).toEqual(idsOf(20))
+  await expect
+    .poll(() => {
+      spool.release(spool.end)
+      return segments().length
+    }, patience)
+    .toBe(1)
 })
 
 describe('a disk that refuses', () => {

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import {
   closeSync,
   constants,
@@ -7,17 +6,17 @@ import {
   ftruncateSync,
   mkdirSync,
   openSync,
-  readFileSync,
+  rmSync,
   statSync,
   unlinkSync,
-  writeFileSync,
   writeSync,
 } from 'node:fs'
-import path from 'node:path'
 import type { FinishedRequest } from './record.ts'
 import { encodeLine } from './spool-line.ts'
 import { Pending } from './spool-pending.ts'
+import { Tail } from './spool-tail.ts'
 import {
+  identify,
   listSegments,
   readSegment,
   segmentFile,
@@ -38,6 +37,11 @@ export interface SpoolOptions {
   readonly log: AccountingLog
   /** A new segment is begun when this one would grow beyond. Default 8 MB. */
   readonly segmentBytes?: number
+  /**
+   * How long a drained segment is kept. A power cut may take back what SQLite has committed last (WAL, synchronous NORMAL): then the
+   * position falls back too, and the records must still be here. Default: a minute, longer than systems keep written pages in memory.
+   */
+  readonly keepDrainedMs?: number
   /** Bytes of records that are kept in memory while the disk refuses them. Default 32 MB. */
   readonly pendingBytes?: number
   /** Writes to an open segment; a test puts a full disk here. */
@@ -65,14 +69,6 @@ export interface SpoolBatch {
 
 const RETRY_MS = 500
 const SYNC_MS = 1000
-/** Freshly appended records are handed to the drain without being read back, as long as it keeps up. */
-const TAIL_RECORDS = 2000
-const TAIL_BYTES = 8 * 1024 * 1024
-
-interface TailEntry extends SpooledRecord {
-  readonly start: SpoolPosition
-  readonly end: SpoolPosition
-}
 
 /**
  * The append-only record of what was relayed, on disk, in segments. `append` puts a line into the kernel before it returns, so a killed
@@ -90,7 +86,10 @@ export class Spool {
   /** Sizes of the segments that are complete, by number. */
   readonly #closed: Map<number, number>
   readonly #listeners = new Set<() => void>()
+  /** Complete segments that are drained, and since when (Unix ms). */
+  readonly #drained = new Map<number, number>()
   readonly #pending: Pending
+  readonly #tail = new Tail()
   #fd: number
   #segment: number
   #offset = 0
@@ -100,8 +99,6 @@ export class Spool {
   #retryAt = 0
   #retryTimer: NodeJS.Timeout | null = null
   #syncTimer: NodeJS.Timeout | null = null
-  #tail: TailEntry[] = []
-  #tailBytes = 0
   #open = true
 
   /** Use `openSpool`. */
@@ -175,8 +172,8 @@ export class Spool {
    */
   async read(from: SpoolPosition, limit: ReadLimit): Promise<SpoolBatch> {
     const at = this.#hop(from)
-    const fromMemory = this.#takeTail(at, limit)
-    if (fromMemory !== null) return fromMemory
+    const fresh = this.#tail.take(at, limit)
+    if (fresh !== null) return { records: fresh.records, next: this.#hop(fresh.end), damaged: 0 }
     const to = at.segment === this.#segment ? this.#offset : (this.#closed.get(at.segment) ?? 0)
     if (at.offset >= to) return { records: [], next: at, damaged: 0 }
     const file = segmentFile(this.#options.directory, at.segment)
@@ -190,19 +187,30 @@ export class Spool {
     }
   }
 
-  /** Deletes the segments that lie wholly before `drained`: call it with what the database has committed. */
+  /**
+   * Deletes the segments that lie wholly before `drained` and have done so for a while; at once where the disk is full. Call it with
+   * what the database has committed.
+   */
   release(drained: SpoolPosition): void {
+    const now = Date.now()
     for (const [segment, size] of this.#closed) {
       if (segment > drained.segment || (segment === drained.segment && drained.offset < size)) continue
+      if (!this.#drained.has(segment)) this.#drained.set(segment, now)
+    }
+    this.#deleteDrained(this.#reason === '' ? now - this.#options.keepDrainedMs : Infinity)
+  }
+
+  #deleteDrained(before: number): void {
+    for (const [segment, since] of this.#drained) {
+      if (since > before) continue
       const file = segmentFile(this.#options.directory, segment)
       try {
-        unlinkSync(file)
+        rmSync(file, { force: true })
       } catch (error) {
-        if (codeOf(error) !== 'ENOENT') {
-          this.#options.log.warn({ file, error: wordsOf(error) }, 'a drained segment of the spool could not be deleted')
-          continue
-        }
+        this.#options.log.warn({ file, error: wordsOf(error) }, 'a drained segment of the spool could not be deleted')
+        continue
       }
+      this.#drained.delete(segment)
       this.#closed.delete(segment)
     }
   }
@@ -237,7 +245,7 @@ export class Spool {
       const written = this.#options.write(this.#fd, line)
       if (written < line.length) throw new Error(`the disk took ${written} of ${line.length} bytes`)
       this.#offset += line.length
-      this.#remember({ record, bytes: line.length, start, end: this.end })
+      this.#tail.remember({ record, bytes: line.length, start, end: this.end })
       this.#syncSoon()
       return null
     } catch (error) {
@@ -295,6 +303,7 @@ export class Spool {
     if (this.#reason === '')
       this.#options.log.error({ reason }, 'the disk refuses the spool: records wait in memory until it takes them')
     this.#reason = reason
+    this.#deleteDrained(Infinity)
     this.#retryAt = Date.now() + RETRY_MS
     this.#retryTimer ??= setTimeout(() => {
       this.#retryTimer = null
@@ -328,40 +337,6 @@ export class Spool {
     }, SYNC_MS).unref()
   }
 
-  #remember(entry: TailEntry): void {
-    if (this.#tail.length >= TAIL_RECORDS || this.#tailBytes + entry.bytes > TAIL_BYTES) this.#forget()
-    if (entry.bytes > TAIL_BYTES) return
-    this.#tail.push(entry)
-    this.#tailBytes += entry.bytes
-  }
-
-  #forget(): void {
-    this.#tail = []
-    this.#tailBytes = 0
-  }
-
-  /** The part of the tail that begins at `at`; null when it begins elsewhere and the disk must be asked. */
-  #takeTail(at: SpoolPosition, limit: ReadLimit): SpoolBatch | null {
-    const stale = this.#tail.findIndex((entry) => !isBefore(entry.start, at))
-    this.#dropTail(stale < 0 ? this.#tail.length : stale)
-    const first = this.#tail[0]
-    if (first === undefined || isBefore(at, first.start)) return null
-    let count = 0
-    let bytes = 0
-    let next = at
-    for (const entry of this.#tail) {
-      if (count >= limit.records || (count > 0 && bytes + entry.bytes > limit.bytes)) break
-      count++
-      bytes += entry.bytes
-      next = entry.end
-    }
-    return { records: this.#tail.slice(0, count), next: this.#hop(next), damaged: 0 }
-  }
-
-  #dropTail(count: number): void {
-    for (const entry of this.#tail.splice(0, count)) this.#tailBytes -= entry.bytes
-  }
-
   /** From the end of a complete segment to the beginning of the next one that is there. */
   #hop(position: SpoolPosition): SpoolPosition {
     let { segment, offset } = position
@@ -389,33 +364,21 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
   // Numbers begin at the clock: a directory that was emptied never comes back to a position that the database has already noted.
   const segment = closed.size === 0 ? Date.now() : Math.max(...closed.keys()) + 1
   return new Spool(
-    { segmentBytes: 8 * 1024 * 1024, pendingBytes: 32 * 1024 * 1024, write: writeSync, ...options },
+    {
+      segmentBytes: 8 * 1024 * 1024,
+      pendingBytes: 32 * 1024 * 1024,
+      keepDrainedMs: 60_000,
+      write: writeSync,
+      ...options,
+    },
     { id: identify(options.directory), closed, segment },
   )
-}
-
-/** The name in the file `id`, made at the first opening. A directory that was emptied is another spool. */
-function identify(directory: string): string {
-  const file = path.join(directory, 'id')
-  try {
-    const id = readFileSync(file, 'utf8').trim()
-    if (id !== '') return id
-  } catch (error) {
-    if (codeOf(error) !== 'ENOENT') throw error
-  }
-  const id = randomUUID()
-  writeFileSync(file, `${id}\n`, { mode: 0o600, flush: true })
-  return id
 }
 
 /** Records may hold what people wrote to a model: for the owner's eyes only. */
 function openSegment(directory: string, segment: number): number {
   const { O_APPEND, O_CREAT, O_EXCL, O_WRONLY } = constants
   return openSync(segmentFile(directory, segment), O_APPEND | O_CREAT | O_EXCL | O_WRONLY, 0o600)
-}
-
-function isBefore(a: SpoolPosition, b: SpoolPosition): boolean {
-  return a.segment < b.segment || (a.segment === b.segment && a.offset < b.offset)
 }
 
 function codeOf(error: unknown): unknown {
