@@ -58,19 +58,17 @@ export class DeltaTemplate {
     })
   }
 
-  /** The text in a chunk of the same form; undefined for every other. */
+  /** The text in a chunk of the same form; undefined for every other. Slices compare many times faster than `startsWith` does. */
   read(data: string): string | undefined {
-    if (!data.startsWith(this.#before)) return undefined
     const start = this.#before.length
+    if (data.slice(0, start) !== this.#before) return undefined
     const end = endOfString(data, start)
-    if (end < 0 || !data.startsWith(this.#after, end)) return undefined
+    if (end < 0) return undefined
     const rest = end + this.#after.length
+    if (data.slice(end, rest) !== this.#after) return undefined
     if (this.#tail === undefined) {
       if (rest !== data.length) return undefined
-    } else {
-      const close = endOfPadding(data, rest)
-      if (data.length - close !== this.#tail.length || !data.endsWith(this.#tail)) return undefined
-    }
+    } else if (data.slice(endOfPadding(data, rest)) !== this.#tail) return undefined
     return readText(data.slice(start, end))
   }
 }

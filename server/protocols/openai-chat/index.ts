@@ -40,8 +40,8 @@ export const openaiChat: Protocol = {
   /** No `[DONE]` after an error, as the providers do; SDKs throw at the `error` member. */
   encodeStreamError: (error) => `data: ${JSON.stringify({ error: openAiErrorObject(error) })}\n\n`,
   keepAlive: ': keep-alive\n\n',
-  /** `image_url` takes addresses; files and audio are sent as base64. */
-  acceptsUrl: (part) => part.mediaType === '' || part.mediaType.startsWith('image/'),
+  /** `image_url` takes addresses, and so does `video_url` where there is one; files and audio are sent as base64. */
+  acceptsUrl: (part) => part.mediaType === '' || /^(image|video)\//.test(part.mediaType),
   catalogue: { path: '/models', decode: decodeCatalogue },
   encodeCatalogue: (models) => ({ object: 'list', data: models.map(encodeEntry) }),
   encodeCatalogueEntry: encodeEntry,

@@ -278,6 +278,7 @@ test('chat-1: an error inside the stream is the last thing said', () => {
 
 test.each([
   ['image/png', true],
+  ['video/mp4', true],
   ['', true],
   ['application/pdf', false],
   ['audio/wav', false],

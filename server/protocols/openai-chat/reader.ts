@@ -23,7 +23,7 @@ export class ChatReader implements ReplyReader {
   /** OpenAI says `"usage":null` and `"finish_reason":null` in every chunk, so the name alone proves nothing. */
   wants(data: string): boolean {
     if (data.charCodeAt(0) === 0x5b && data.startsWith('[DONE]')) return true
-    return hasValue(data, '"finish_reason"') || hasValue(data, '"usage"') || hasValue(data, '"error"')
+    return hasValue(data, FINISH) || hasValue(data, USAGE) || hasValue(data, ERROR)
   }
 
   read(frame: SseFrame): FrameMeaning {
@@ -118,12 +118,25 @@ const ANSWER_FIELDS = [
 ] as const
 
 /**
+ * A member's name as it is looked for: from a letter that is rare in chunks to its closing quote. A quote first would stop the search
+ * at every member.
+ */
+interface Member {
+  readonly before: string
+  readonly needle: string
+}
+const FINISH: Member = { before: '"', needle: 'finish_reason"' }
+const USAGE: Member = { before: '"', needle: 'usage"' }
+const ERROR: Member = { before: '"e', needle: 'rror"' }
+
+/**
  * Whether a member of that name stands in the JSON text with a value that is not null. Quotes inside strings are escaped, so the
  * quoted name cannot match inside a text.
  */
-function hasValue(data: string, quotedName: string): boolean {
-  for (let at = data.indexOf(quotedName); at >= 0; at = data.indexOf(quotedName, at + 1)) {
-    let value = at + quotedName.length
+function hasValue(data: string, { before, needle }: Member): boolean {
+  for (let at = data.indexOf(needle); at >= 0; at = data.indexOf(needle, at + 1)) {
+    if (!data.startsWith(before, at - before.length)) continue
+    let value = at + needle.length
     while (isSpace(data.charCodeAt(value))) value++
     if (data.charCodeAt(value) !== 0x3a) continue
     value++
