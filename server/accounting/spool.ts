@@ -381,10 +381,6 @@ function openSegment(directory: string, segment: number): number {
   return openSync(segmentFile(directory, segment), O_APPEND | O_CREAT | O_EXCL | O_WRONLY, 0o600)
 }
 
-function codeOf(error: unknown): unknown {
-  return error instanceof Error && 'code' in error ? error.code : undefined
-}
-
 function wordsOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
