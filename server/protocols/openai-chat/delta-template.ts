@@ -111,8 +111,8 @@ function plainDelta(chunk: JsonObject): { readonly delta: PlainDelta; readonly t
   const choice = asObject(choices?.[0])
   const delta = asObject(choice?.delta)
   if (choices?.length !== 1 || choice === undefined || delta === undefined) return undefined
-  if (isSet(chunk.error) || isSet(chunk.usage) || isSet(asObject(chunk.x_groq)?.usage)) return undefined
-  if (isSet(choice.finish_reason) || isSet(choice.logprobs) || isSet(choice.usage)) return undefined
+  // everything else (usage, a finish reason, a tier) means the same when it is told twice
+  if (isSet(choice.logprobs)) return undefined
   const filled = Object.entries(delta).filter(([name, value]) => name !== 'role' && isSet(value) && !IGNORED.has(name))
   const [field, ...others] = filled
   if (field === undefined || others.length > 0) return undefined

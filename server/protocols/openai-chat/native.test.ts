@@ -191,6 +191,11 @@ describe('all-4: usage is partitioned', () => {
       { ...base, input: 10, output: 35 },
     ],
     [
+      'a total that nothing explains',
+      { prompt_tokens: 10, completion_tokens: 5, total_tokens: 45, completion_tokens_details: { reasoning_tokens: 2 } },
+      { ...base, input: 10, output: 5, reasoning: 2 },
+    ],
+    [
       'negative and broken counts',
       { prompt_tokens: -1, completion_tokens: 5, prompt_tokens_details: { cached_tokens: 'x' } },
       { ...base, input: 0, output: 5 },

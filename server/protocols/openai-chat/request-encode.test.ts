@@ -184,6 +184,9 @@ describe('encodeRequest', () => {
       reasoning_details: [{ type: 'reasoning.text', text: 'cd', signature: 's' }],
       tool_calls: [{ extra_content: { google: { thought_signature: 'g' } } }],
     })
+    const changed = turn.content.map((part) => (part.type === 'reasoning' ? { ...part, text: 'c' } : part))
+    const [cut] = messages([{ role: 'assistant', content: changed }], 'grok-4', '7')
+    expect(cut).not.toHaveProperty('reasoning_details')
     const [other] = messages([turn], 'grok-4', '8')
     expect(JSON.stringify(other)).not.toMatch(/reasoning|extra_content/)
   })
@@ -322,6 +325,7 @@ describe('encodeRequest', () => {
         { tool_call_id: 'c' },
       ],
     })
+    expect(encode({ model: 'gpt-5-chat-latest', tools: custom }).body).toMatchObject({ tools: [{ type: 'function' }] })
     const wrapped = encode({ model: 'glm-5', tools: custom, messages: history, toolChoice: { name: 'patch' } }).body
     expect(wrapped).toMatchObject({
       tools: [{ type: 'function', function: { name: 'patch', parameters: { required: ['input'] } } }],
@@ -336,12 +340,17 @@ describe('encodeRequest', () => {
   test('model-7: schemas are cleaned: an object at the root, items in every array', () => {
     const parameters = {
       anyOf: [{ properties: { a: { type: 'array' } } }],
-      properties: { default: { type: 'array' }, b: { type: 'string', default: { type: 'array' } } },
+      properties: {
+        properties: { type: 'array' },
+        default: { type: 'array' },
+        b: { type: 'string', default: { type: 'array' } },
+      },
     }
     const { body, losses } = encode({ tools: [{ type: 'function', name: 'f', parameters }] })
     expect(asObject(asObject(asArray(body.tools)?.[0])?.function)?.parameters).toEqual({
       type: 'object',
       properties: {
+        properties: { type: 'array', items: {} },
         a: { type: 'array', items: {} },
         default: { type: 'array', items: {} },
         b: { type: 'string', default: { type: 'array' } },

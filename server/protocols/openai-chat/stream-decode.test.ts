@@ -346,6 +346,15 @@ describe('decodeStream', () => {
     expect(made.usage?.output).toBe(9)
   })
 
+  test('text that is cut out: a field of the same name elsewhere is not taken for it', () => {
+    const doubled = (debug: string, content: string): JsonObject => ({
+      debug: { content: debug },
+      ...chunk({ content }),
+    })
+    const made = answer(doubled('a', 'a'), doubled('b', 'a'), doubled('a', 'c'), end('stop'))
+    expect(made.content).toEqual([{ type: 'text', text: 'aac' }])
+  })
+
   test('a 2 MB call in small pieces costs no more than its length', () => {
     const piece = 'x'.repeat(64)
     const list = [call({ index: 0, id: 'a', function: { name: 'f', arguments: '{"t":"' } })]
