@@ -34,7 +34,7 @@ export default {
     may('server/protocols', ['server/model', 'server/errors']),
     may('server/balance', ['server/errors']),
     may('server/upstream', ['server/errors', 'server/balance', 'server/secret', 'server/model'], {
-      npm: ['undici'],
+      npm: ['undici', 'ipaddr.js'],
     }),
     may('server/demo', ['server/model', 'server/protocols', 'server/errors', 'server/upstream']),
     may('server/store', ['server/contract', 'server/model', 'server/secret'], {

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import path from 'node:path'
 import { lockData } from './accounting/data-lock.ts'
 import { logRowOf } from './accounting/log-row.ts'
+import { createAntigravityAccounts } from './antigravity-accounts.ts'
 import { openBooks } from './books.ts'
 import { createDice } from './balance/balancer.ts'
 import { KeyHealth } from './balance/health.ts'
@@ -90,7 +91,11 @@ async function assemble(config: ServerConfig, { log, dataDir, undo }: Base): Pro
 
   const books = await openBooks(store, { log, dataDir, undo })
   const upstream = createUpstreamClient()
-  undo.push(() => upstream.close())
+  const outside = createUpstreamClient('public')
+  undo.push(
+    () => upstream.close(),
+    () => outside.close(),
+  )
   const wheel = new TimerWheel()
   const health = await loadHealth(store)
   const instanceId = randomUUID().slice(0, 8)
@@ -104,6 +109,7 @@ async function assemble(config: ServerConfig, { log, dataDir, undo }: Base): Pro
     dice: createDice(),
     health,
     wheel,
+    accounts: { antigravity: createAntigravityAccounts(store, upstream.send) },
     onKeyRest: (keyId, rest) => {
       const suspendedUntil = rest.kind === 'suspended' ? rest.until : null
       store.channelKeys
@@ -151,6 +157,7 @@ async function assemble(config: ServerConfig, { log, dataDir, undo }: Base): Pro
       gateway,
       wheel,
       instanceId,
+      fetch: outside.send,
       books: () => books.bookkeeping(),
       begin: (journal) => books.begin(journal),
       limits: () => store.current().settings.relay,

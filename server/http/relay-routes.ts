@@ -3,6 +3,7 @@ import { newRequestId } from '../relay/request-id.ts'
 import { RelayError } from '../errors.ts'
 import type { HeaderMap, Protocol, RouteMatch } from '../protocols/codec.ts'
 import { lazyConversation, readBody, type Call } from '../relay/call.ts'
+import { createMediaFetch } from '../relay/media.ts'
 import { refuseLoop } from '../relay/gateway.ts'
 import { Journal, type Bookkeeping } from '../relay/journal.ts'
 import { relay, RelayFailure, type AbortSignalLike, type Answered, type Gateway } from '../relay/relay.ts'
@@ -14,6 +15,8 @@ export interface RelayEnvironment {
   readonly gateway: Gateway
   readonly wheel: Delivery['wheel']
   readonly instanceId: string
+  /** Reaches the public internet only: for files that clients name by address. */
+  readonly fetch: Parameters<typeof createMediaFetch>[0]
   books(): Bookkeeping
   /** Told when a request begins, for the live view. */
   begin(arrival: Journal): void
@@ -79,7 +82,8 @@ export async function serveRelay(environment: RelayEnvironment, incoming: RelayR
     const body = await readBody(request, limits.maxBodyBytes)
     const peek = raw === undefined ? protocol.peek(body, route) : raw.peek(body)
     const base = { id, at, startedAt, caller, protocol, route, headers, queryKey, body, peek }
-    const call: Call = { ...base, conversation: lazyConversation(base), ...(raw !== undefined && { raw }) }
+    const lazy = { conversation: lazyConversation(base), fetchMedia: createMediaFetch(environment.fetch) }
+    const call: Call = { ...base, ...lazy, ...(raw !== undefined && { raw }) }
     journal = begin(peek)
     journal.requestBody = body
     environment.begin(journal)

@@ -354,7 +354,7 @@ export class Attempt implements ExchangeHandler, Deadline {
       return
     }
     try {
-      const response = upstream.codec.decodeResponse(object, { origin, loss })
+      const response = upstream.codec.decodeResponse(object, { origin, loss, request: conversation.request })
       const named = {
         ...response,
         id: response.id === '' ? fallback.id : response.id,

@@ -5,6 +5,7 @@ import { RelayError } from '../errors.ts'
 import type { ChatRequest, JsonObject, Loss } from '../model/request.ts'
 import type { HeaderMap, Peek, Protocol, RouteMatch } from '../protocols/codec.ts'
 import { parseObject } from '../protocols/narrow.ts'
+import type { FetchedMedia } from './media.ts'
 import type { ApiKey } from '../store/configuration.ts'
 
 /** One client request, as far as the relay needs it. */
@@ -26,6 +27,8 @@ export interface Call {
   readonly raw?: { readonly path: string; readonly contentType: string }
   /** Decoded once, at the first attempt that needs another format. Throws RelayError `invalid_request`. */
   conversation(): Conversation
+  /** Fetches a file that the client named by address; each once. */
+  readonly fetchMedia: (url: string) => Promise<FetchedMedia>
 }
 
 export interface Conversation {

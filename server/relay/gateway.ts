@@ -3,16 +3,19 @@ import type { KeyHealth } from '../balance/health.ts'
 import { RelayError } from '../errors.ts'
 import type { ReportLoss, WireFormat } from '../model/request.ts'
 import type { Protocol } from '../protocols/codec.ts'
-import type { ConfigurationSource, Group } from '../store/configuration.ts'
+import { parseObject } from '../protocols/narrow.ts'
+import { holdsWrapped } from '../protocols/signature.ts'
+import type { ChannelKey, ConfigurationSource, Group } from '../store/configuration.ts'
 import type { Send, UpstreamRequest } from '../upstream/exchange.ts'
 import { completeUrl, proxyOf, upstreamHeaders } from '../upstream/target.ts'
 import type { TimerWheel } from '../upstream/timer-wheel.ts'
 import { Secret } from '../secret.ts'
 import { authenticate, credentials, resolveGroup } from './access.ts'
-import { Attempt } from './attempt.ts'
+import { Attempt, type AttemptPlan } from './attempt.ts'
 import { withModel, withOverride } from './body.ts'
 import type { Call, Conversation } from './call.ts'
 import { healthyFirst, keysOf, membersOf, type KeylessTypes, type Member } from './candidates.ts'
+import { withMediaBytes } from './media.ts'
 import type { Gateway, Try } from './relay.ts'
 
 /** What the main path needs of the other layers; server/index.ts brings it together. */
@@ -25,12 +28,26 @@ export interface GatewayParts {
   readonly dice: Dice
   readonly health: KeyHealth
   readonly wheel: TimerWheel
+  /** For formats whose channels need more than the key as it is (Antigravity's access token and project). */
+  readonly accounts: Partial<Readonly<Record<WireFormat, AccountLookup>>>
   /** Told when a key's state changed, so that it can be stored and shown. */
   readonly onKeyRest: (keyId: number, rest: KeyRest) => void
   /** Names this process in `x-octopus-hop`. */
   readonly instanceId: string
   /** Our own name at upstreams, where the client's is not passed on. */
   readonly userAgent: string
+}
+
+/** What stands behind a key: looked up before a call, and forgotten when the upstream refused it. */
+export interface AccountLookup {
+  /** null: the key is used as it is. @throws RelayError `key_refused`, `upstream_failed` */
+  find(member: Member, key: ChannelKey): Promise<Account | null>
+  forget(member: Member, key: ChannelKey): void
+}
+
+export interface Account {
+  readonly credential: string
+  readonly project: string
 }
 
 /** How a key fares after a try. `until` null: it is fit again. */
@@ -94,9 +111,14 @@ export function createGateway(parts: GatewayParts): Gateway {
     },
 
     attempt: async (call, try_) => {
-      const attempt = new Attempt(plan(call, try_))
+      const upstream = protocols[try_.member.format]
+      const same = call.raw !== undefined || upstream.format === call.protocol.format
+      const conversation = same ? null : await withBytes(call, upstream)
+      const account = try_.key === null ? null : await parts.accounts[upstream.format]?.find(try_.member, try_.key)
+      if (try_.signal.aborted) throw new RelayError('cancelled', 'the client went away')
+      const attempt = new Attempt(plan(call, try_, { upstream, conversation, account: account ?? null }))
       try_.signal.onAbort(() => attempt.abort())
-      return Promise.resolve(attempt)
+      return attempt
     },
 
     noteHealth: ({ key, member }, error) => {
@@ -109,6 +131,7 @@ export function createGateway(parts: GatewayParts): Gateway {
         parts.onKeyRest(key.id, { at, kind: rested.kind, until: null, status: 200, reason: '' })
         return
       }
+      if (error.kind === 'key_refused') parts.accounts[member.format]?.forget(member, key)
       const rest = health.noteFailure(key.id, member.model, error)
       if (rest === null) return
       const at = { channelId: member.channelId, model: rest.kind === 'cooling' ? member.model : null }
@@ -116,28 +139,40 @@ export function createGateway(parts: GatewayParts): Gateway {
     },
   }
 
-  function plan(call: Call, { group, member, key, journal }: Try): ConstructorParameters<typeof Attempt>[0] {
+  /** The conversation, with the bytes of media whose address this upstream cannot take. */
+  async function withBytes(call: Call, upstream: Protocol): Promise<Conversation> {
+    const conversation = call.conversation()
+    const request = await withMediaBytes(conversation.request, (part) => upstream.acceptsUrl(part), call.fetchMedia)
+    return request === conversation.request ? conversation : { ...conversation, request }
+  }
+
+  function plan(
+    call: Call,
+    { group, member, key, journal }: Try,
+    { upstream, conversation, account }: Chosen,
+  ): AttemptPlan {
     const { settings } = configuration.current()
     const timers = timersOf(group, member, settings.relay)
-    const upstream = protocols[member.format]
-    const same = call.raw !== undefined || upstream.format === call.protocol.format
-    const conversation = same ? null : call.conversation()
+    const same = conversation === null
     const loss: ReportLoss = (lost) => {
       journal.losses.push(lost)
     }
     if (conversation !== null) for (const lost of conversation.losses) loss(lost)
     const origin = String(member.channelId)
-    const body =
-      conversation === null
-        ? withModel(call, member.model)
-        : encode(upstream, conversation, { model: member.model, origin, loss })
+    const said = bodyFor(call, { upstream, conversation, target: { model: member.model, origin, loss } })
+    const body = account === null ? said : (upstream.bindAccount?.(said, { ...account, requestId: call.id }) ?? said)
     const { operation } = call.route
     const target = call.raw ?? upstream.endpoint({ model: member.model, stream: call.peek.stream, operation })
     const commitWaitMs = sooner(timers.firstTokenMs, group.policy.deadlineMs ?? settings.relay.deadlineMs)
     const request: UpstreamRequest = {
       method: 'POST',
       ...completeUrl(member.baseUrl, target.path),
-      headers: headersFor(call, { member, upstream, secret: key?.secret ?? null, same }),
+      headers: headersFor(call, {
+        member,
+        upstream,
+        credential: account?.credential ?? key?.secret.reveal() ?? null,
+        same,
+      }),
       body: call.raw === undefined ? withOverride(body, member.channel.paramOverride) : body,
       proxy: proxyOf(member.channel, globalProxy(settings.network.proxyUrl)),
       connectMs: timers.connectMs,
@@ -168,9 +203,14 @@ export function createGateway(parts: GatewayParts): Gateway {
     {
       member,
       upstream,
-      secret,
+      credential,
       same,
-    }: { readonly member: Member; readonly upstream: Protocol; readonly secret: Secret | null; readonly same: boolean },
+    }: {
+      readonly member: Member
+      readonly upstream: Protocol
+      readonly credential: string | null
+      readonly same: boolean
+    },
   ): Record<string, string> {
     const hops = call.headers[hopHeader]
     return upstreamHeaders({
@@ -186,7 +226,7 @@ export function createGateway(parts: GatewayParts): Gateway {
               : 'application/json',
         'user-agent': same ? (call.headers['user-agent'] ?? parts.userAgent) : parts.userAgent,
         [hopHeader]: hops === undefined ? parts.instanceId : `${hops}, ${parts.instanceId}`,
-        ...(secret === null ? {} : upstream.authorize(secret.reveal())),
+        ...(credential === null ? {} : upstream.authorize(credential)),
       },
       rules: member.channel.headers,
     })
@@ -201,6 +241,36 @@ export function refuseLoop(headers: Call['headers'], instanceId: string): void {
       'loop_detected',
       'this request came back to the gateway: a channel points at the gateway itself',
     )
+}
+
+/** What an attempt has worked out before it plans its request. */
+interface Chosen {
+  readonly upstream: Protocol
+  /** null: the formats are the same. */
+  readonly conversation: Conversation | null
+  readonly account: Account | null
+}
+
+/**
+ * The request's bytes for one member: the client's own where the formats are the same, else said anew. Same-format bytes are touched
+ * in one case only: the conversation was partly answered by channels of other formats, whose thoughts (wrapped by us) this upstream
+ * would refuse.
+ */
+function bodyFor(
+  call: Call,
+  to: {
+    readonly upstream: Protocol
+    readonly conversation: Conversation | null
+    readonly target: { readonly model: string; readonly origin: string; readonly loss: ReportLoss }
+  },
+): Buffer {
+  const { upstream, conversation, target } = to
+  if (conversation !== null) return encode(upstream, conversation, target)
+  const body = withModel(call, target.model)
+  if (call.raw !== undefined || !holdsWrapped(body)) return body
+  if (upstream.withoutForeignThoughts === undefined) return encode(upstream, call.conversation(), target)
+  const parsed = parseObject(body.toString('utf8'))
+  return parsed === undefined ? body : Buffer.from(JSON.stringify(upstream.withoutForeignThoughts(parsed)), 'utf8')
 }
 
 function encode(

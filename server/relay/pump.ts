@@ -169,7 +169,8 @@ export class ConvertPump implements Pump {
 
   constructor(conversion: Conversion) {
     this.#conversion = conversion
-    this.#decoder = conversion.upstream.codec.decodeStream({ origin: conversion.origin, loss: conversion.loss })
+    const { origin, loss, request } = conversion
+    this.#decoder = conversion.upstream.codec.decodeStream({ origin, loss, request })
     this.#encoder = conversion.client.codec.encodeStream(conversion.request)
   }
 

@@ -1,6 +1,6 @@
-import { Agent, EnvHttpProxyAgent, Pool, ProxyAgent, Socks5ProxyAgent, type Dispatcher } from 'undici'
+import { EnvHttpProxyAgent, Pool, ProxyAgent, Socks5ProxyAgent, type Dispatcher } from 'undici'
 import { RelayError } from '../errors.ts'
-import { ForbiddenAddressError, guardedLookup, isForbiddenAddress } from './address.ts'
+import { guardedLookup, requireReach, type Reach } from './address.ts'
 import type { Exchange, ExchangeHandler, HeaderMap, Send, UpstreamRequest } from './exchange.ts'
 import { TimerWheel, type Deadline } from './timer-wheel.ts'
 
@@ -20,7 +20,7 @@ export interface UpstreamClient {
 }
 
 /** undici's `dispatch` with a handler object, never fetch: see the README's figures. One pool per origin and proxy. */
-export function createUpstreamClient(): UpstreamClient {
+export function createUpstreamClient(reach: Reach = 'channel'): UpstreamClient {
   let pools = new Map<string, Dispatcher>()
   const wheel = new TimerWheel()
 
@@ -29,7 +29,7 @@ export function createUpstreamClient(): UpstreamClient {
     const key = `${request.origin} ${proxy} ${request.connectMs}`
     let pool = pools.get(key)
     if (pool === undefined) {
-      pool = openPool(request, proxy)
+      pool = openPool(request, { proxy, reach })
       pools.set(key, pool)
     }
     return pool
@@ -62,9 +62,11 @@ export function createUpstreamClient(): UpstreamClient {
   }
 }
 
-function openPool(request: UpstreamRequest, proxy: string): Dispatcher {
-  const host = new URL(request.origin).hostname
-  if (isForbiddenAddress(host)) throw new ForbiddenAddressError(host)
+function openPool(
+  request: UpstreamRequest,
+  { proxy, reach }: { readonly proxy: string; readonly reach: Reach },
+): Dispatcher {
+  requireReach(new URL(request.origin).hostname, reach)
   // the project's own timers watch headers and bodies: undici's would be a second opinion
   const shared = {
     pipelining: 1,
@@ -73,7 +75,7 @@ function openPool(request: UpstreamRequest, proxy: string): Dispatcher {
     headersTimeout: 0,
     bodyTimeout: 0,
   }
-  const connect = { timeout: request.connectMs, lookup: guardedLookup }
+  const connect = { timeout: request.connectMs, lookup: guardedLookup(reach) }
   if (proxy === 'none') return new Pool(request.origin, { ...shared, connect, connections: null })
   if (proxy === 'system') return new EnvHttpProxyAgent({ ...shared, connect })
   if (proxy.startsWith('socks')) return new Socks5ProxyAgent(proxy.replace(/^socks5h:/, 'socks5:'), shared)
@@ -216,9 +218,4 @@ const sentences: Readonly<Record<string, string>> = {
   ETIMEDOUT: 'timed out',
   UND_ERR_CONNECT_TIMEOUT: 'timed out',
   UND_ERR_SOCKET: 'broke off',
-}
-
-/** For fetches off the relay's path (model listings, prices): the same guard against forbidden addresses. */
-export function createGuardedAgent(): Agent {
-  return new Agent({ connect: { lookup: guardedLookup } })
 }

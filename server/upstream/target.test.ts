@@ -46,6 +46,16 @@ describe('upstreamHeaders', () => {
     })
   })
 
+  it("keeps the client's version and joins trial features", () => {
+    const own = { 'anthropic-version': '2023-06-01', 'anthropic-beta': 'oauth, a' }
+    const client = { 'anthropic-version': '2026-01-01', 'anthropic-beta': 'a,b' }
+    const forwarded = ['anthropic-version', 'anthropic-beta']
+    expect(upstreamHeaders({ client, forwarded, own, rules: [] })).toEqual({
+      'anthropic-version': '2026-01-01',
+      'anthropic-beta': 'a,b,oauth',
+    })
+  })
+
   it("gives the operator's rules the last word", () => {
     const rules = [
       { action: 'set', name: 'X-Api-Key', value: 'theirs' },

@@ -75,14 +75,21 @@ export interface HeaderSources {
   readonly rules: TargetChannel['headers']
 }
 
-/** Headers of the request to the upstream: the client's chosen few, then ours over them, then the operator's rules over all. */
+/**
+ * Headers of the request to the upstream: ours, with what the client chose among those that the format knows (a version, trial
+ * features), then the operator's rules over all. Credentials are never the client's.
+ */
 export function upstreamHeaders({ client, forwarded, own, rules }: HeaderSources): Record<string, string> {
   const headers: Record<string, string> = {}
   for (const name of forwarded) {
     const value = client[name]
     if (value !== undefined && !NEVER_FORWARDED.has(name)) headers[name] = value
   }
-  for (const [name, value] of Object.entries(own)) headers[name.toLowerCase()] = value
+  for (const [given, value] of Object.entries(own)) {
+    const name = given.toLowerCase()
+    const theirs = headers[name]
+    headers[name] = theirs === undefined ? value : name.endsWith('-beta') ? joined(theirs, value) : theirs
+  }
   for (const rule of rules) {
     const name = rule.name.toLowerCase()
     if (rule.action === 'set') headers[name] = rule.value
@@ -90,6 +97,12 @@ export function upstreamHeaders({ client, forwarded, own, rules }: HeaderSources
     else delete headers[name]
   }
   return headers
+}
+
+/** Switches for trial features are lists, and ours stand beside the client's. */
+function joined(theirs: string, ours: string): string {
+  const values = `${theirs},${ours}`.split(',').map((value) => value.trim())
+  return [...new Set(values.filter((value) => value !== ''))].join(',')
 }
 
 /** Of one connection, or about bytes that we send differently. */

@@ -1,0 +1,115 @@
+import { setTimeout as wait } from 'node:timers/promises'
+import { AntigravityAccounts, credentialKind, type StoredAccount } from './protocols/antigravity/credential.ts'
+import { asNumber, asString, parseObject } from './protocols/narrow.ts'
+import type { AccountLookup } from './relay/gateway.ts'
+import { Secret } from './secret.ts'
+import type { Channel, ChannelKey } from './store/configuration.ts'
+import type { Store } from './store/store.ts'
+import type { Send } from './upstream/exchange.ts'
+import { proxyOf } from './upstream/target.ts'
+
+/** The name under which the OAuth client's secret is sealed; its id is a setting. */
+export const oauthSecretName = 'antigravity.oauth-client'
+
+const WAIT_MS = 30_000
+
+/**
+ * Antigravity's accounts over the store (tokens sealed, so that they outlive a restart) and each channel's own proxy. Google's hosts
+ * want a project looked up and refresh tokens exchanged; an access token for any other host is used as it is.
+ */
+export function createAntigravityAccounts(store: Store, send: Send): AccountLookup {
+  const perChannel = new WeakMap<Channel, Promise<AntigravityAccounts>>()
+  const accountsOf = (channel: Channel): Promise<AntigravityAccounts> => {
+    let accounts = perChannel.get(channel)
+    if (accounts === undefined) perChannel.set(channel, (accounts = open(channel, store, send)))
+    return accounts
+  }
+  return {
+    find: async ({ channel, baseUrl }, key) => {
+      if (!needsAccount(baseUrl, key)) return null
+      const { accessToken, project } = await (await accountsOf(channel)).account(key.secret.reveal())
+      return { credential: accessToken, project }
+    },
+    forget: ({ channel, baseUrl }, key) => {
+      if (!needsAccount(baseUrl, key)) return
+      void accountsOf(channel).then((accounts) => accounts.forget(key.secret.reveal()))
+    },
+  }
+}
+
+function needsAccount(baseUrl: string, key: ChannelKey): boolean {
+  if (key.secret.reveal().startsWith('1//')) return true
+  return (
+    new URL(baseUrl.replace(/##$/, '')).hostname.endsWith('.googleapis.com') &&
+    credentialKind(key.secret.reveal()) === 'access'
+  )
+}
+
+async function open(channel: Channel, store: Store, send: Send): Promise<AntigravityAccounts> {
+  const clientSecret = await store.documents.getSecret(oauthSecretName)
+  const { oauthClientId: clientId } = store.current().settings.antigravity
+  const hosts = channel.endpoints
+    .filter(({ format }) => format === 'antigravity')
+    .map(({ baseUrl }) => new URL(baseUrl.replace(/##$/, '')).origin)
+  return new AntigravityAccounts({
+    hosts,
+    oauth: clientSecret === null ? undefined : { clientId, clientSecret: clientSecret.reveal() },
+    now: Date.now,
+    wait: (ms) => wait(ms),
+    post: (url, headers, body) => post(send, { channel, store, url, headers, body }),
+    cache: {
+      read: async (key) => {
+        const kept = await store.documents.getSecret(`antigravity.account.${key}`)
+        return kept === null ? undefined : accountOf(kept.reveal())
+      },
+      write: (key, account) =>
+        store.documents.setSecret(`antigravity.account.${key}`, new Secret(JSON.stringify(account))),
+    },
+  })
+}
+
+function accountOf(text: string): StoredAccount | undefined {
+  const kept = parseObject(text)
+  if (kept === undefined) return undefined
+  const accessToken = asString(kept['accessToken'])
+  const expiresAt = asNumber(kept['expiresAt'])
+  const project = asString(kept['project'])
+  return {
+    ...(accessToken !== undefined && { accessToken }),
+    ...(expiresAt !== undefined && { expiresAt }),
+    ...(project !== undefined && { project }),
+  }
+}
+
+interface Post {
+  readonly channel: Channel
+  readonly store: Store
+  readonly url: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string
+}
+
+function post(
+  send: Send,
+  { channel, store, url, headers, body }: Post,
+): Promise<{ readonly status: number; readonly body: string }> {
+  const { origin, pathname, search } = new URL(url)
+  const { proxyUrl } = store.current().settings.network
+  const proxy = proxyOf(channel, proxyUrl === '' ? null : new Secret(proxyUrl))
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    let status = 0
+    const request = { origin, path: pathname + search, headers, proxy, connectMs: WAIT_MS, headersMs: WAIT_MS }
+    send(
+      { ...request, method: 'POST', body: Buffer.from(body, 'utf8'), idleMs: WAIT_MS },
+      {
+        onHead: (code) => {
+          status = code
+        },
+        onData: (chunk) => chunks.push(chunk),
+        onEnd: () => resolve({ status, body: Buffer.concat(chunks).toString('utf8') }),
+        onError: reject,
+      },
+    )
+  })
+}
