@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import { zstdDecompressSync } from 'node:zlib'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { Secret } from '../secret.ts'
@@ -439,7 +440,7 @@ describe('kill -9', () => {
       const before = appended().length
       const child = spawn(
         process.execPath,
-        [path.join(import.meta.dirname, 'testing/drainer.ts'), spoolDirectory, file, notes],
+        [fileURLToPath(import.meta.resolve('./testing/drainer.ts')), spoolDirectory, file, notes],
         { stdio: 'inherit' },
       )
       await expect.poll(() => appended().length, { ...patience, interval: 2 }).toBeGreaterThan(before)

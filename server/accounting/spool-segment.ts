@@ -18,7 +18,7 @@ export interface SpooledRecord {
 }
 
 /** Bytes that hold no whole line. */
-export interface DamagedLine {
+interface DamagedLine {
   readonly offset: number
   readonly bytes: number
 }

@@ -18,6 +18,7 @@ import {
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { HeardLog, aRecord, numbered } from './testing/records.ts'
 import { openSpool, type Spool, type SpoolOptions } from './spool.ts'
@@ -317,7 +318,7 @@ describe('a disk that refuses', () => {
     const mount = path.join(directory, 'tiny')
     mkdirSync(mount)
     try {
-      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', mount], { stdio: 'ignore' })
+      execFileSync('/bin/mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', mount], { stdio: 'ignore' })
     } catch {
       context.skip('this machine lets nobody mount a file system')
     }
@@ -342,14 +343,14 @@ describe('a disk that refuses', () => {
         .toBe(200)
     } finally {
       for (const spool of opened.splice(0)) spool.close()
-      execFileSync('umount', [mount])
+      execFileSync('/bin/umount', [mount])
     }
   })
 })
 
 describe('kill -9', () => {
   test('loses no record whose append had returned', async () => {
-    const child = spawn(process.execPath, [path.join(import.meta.dirname, 'testing/appender.ts'), directory], {
+    const child = spawn(process.execPath, [fileURLToPath(import.meta.resolve('./testing/appender.ts')), directory], {
       stdio: ['ignore', 'pipe', 'inherit'],
     })
     let said = ''
