@@ -3,6 +3,7 @@ import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import path from 'node:path'
 import { lockData } from './accounting/data-lock.ts'
+import { countRequestTokens } from './accounting/estimate.ts'
 import { logRowOf } from './accounting/log-row.ts'
 import { createAntigravityAccounts } from './antigravity-accounts.ts'
 import { openBooks } from './books.ts'
@@ -158,6 +159,7 @@ async function assemble(config: ServerConfig, { log, dataDir, undo }: Base): Pro
       wheel,
       instanceId,
       fetch: outside.send,
+      countTokens: countRequestTokens,
       books: () => books.bookkeeping(),
       begin: (journal) => books.begin(journal),
       limits: () => store.current().settings.relay,

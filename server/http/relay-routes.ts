@@ -17,6 +17,8 @@ export interface RelayEnvironment {
   readonly instanceId: string
   /** Reaches the public internet only: for files that clients name by address. */
   readonly fetch: Parameters<typeof createMediaFetch>[0]
+  /** An estimate, for questions that no channel can answer. */
+  readonly countTokens: (request: string) => number
   books(): Bookkeeping
   /** Told when a request begins, for the live view. */
   begin(arrival: Journal): void
@@ -87,7 +89,14 @@ export async function serveRelay(environment: RelayEnvironment, incoming: RelayR
     journal = begin(peek)
     journal.requestBody = body
     environment.begin(journal)
-    const answered = await relay(call, environment.gateway, { journal, signal: hangUp })
+    const watch = { journal, signal: hangUp }
+    const answered = await relay(call, environment.gateway, watch).catch((thrown: unknown) =>
+      countHere(call, thrown, environment.countTokens),
+    )
+    if ('tokens' in answered) {
+      sendCount(answered.tokens, { response, protocol, journal, id })
+      return
+    }
     journal.answeredBy = answered.member
     journal.upstreamFormat = raw === undefined ? answered.member.format : 'passthrough'
     if (answered.outcome.kind === 'whole') sendWhole(answered, { response, journal, id, route })
@@ -98,6 +107,43 @@ export async function serveRelay(environment: RelayEnvironment, incoming: RelayR
     const error = relayErrorOf(thrown, environment)
     sendError(error, { response, protocol, journal, id, words: sameFormat(words, protocol) ? words : null })
   }
+}
+
+/**
+ * Counting tokens is answered by a channel of the client's format that can do it; where there is none, or it cannot, the gateway
+ * estimates. Everything else stays the error that it is.
+ */
+function countHere(
+  call: Call,
+  thrown: unknown,
+  countTokens: RelayEnvironment['countTokens'],
+): { readonly tokens: number } {
+  const error = thrown instanceof RelayFailure ? thrown.error : thrown
+  const nobodyCounts = error instanceof RelayError && (error.kind === 'no_channel' || error.scope === 'channel')
+  if (call.route.operation !== 'count-tokens' || !nobodyCounts || call.protocol.encodeTokenCount === undefined)
+    throw thrown
+  return { tokens: countTokens(call.body.toString('utf8')) }
+}
+
+function sendCount(
+  tokens: number,
+  to: {
+    readonly response: ServerResponse
+    readonly protocol: Protocol
+    readonly journal: Journal
+    readonly id: string
+  },
+): void {
+  const { response, protocol, journal, id } = to
+  const body = Buffer.from(JSON.stringify(protocol.encodeTokenCount?.(tokens)), 'utf8')
+  journal.close({ httpStatus: 200, error: null })
+  response.writeHead(200, {
+    'content-type': 'application/json; charset=utf-8',
+    'content-length': String(body.length),
+    'x-octopus-estimated': 'true',
+    [requestIdHeader]: id,
+  })
+  response.end(body)
 }
 
 function relayErrorOf(thrown: unknown, environment: RelayEnvironment): RelayError {

@@ -157,6 +157,8 @@ export interface Protocol {
    * `requestId` is used where the client named none.
    */
   bindAccount?(body: Buffer, account: { readonly project: string; readonly requestId: string }): Buffer
+  /** The answer to a count-tokens request; absent where the format has no such question. */
+  encodeTokenCount?(tokens: number): JsonObject
   /** Sent while the upstream is silent: a `ping` event or a comment line; `''` where clients of the format tolerate neither (Gemini). */
   readonly keepAlive: string
   /**

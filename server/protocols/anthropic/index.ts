@@ -39,6 +39,7 @@ export const anthropic: Protocol = {
     return /^https?:/i.test(source.url) && /^$|^image\/(jpeg|png|gif|webp)$|^application\/pdf$/.test(mediaType)
   },
   catalogue: { path: '/models?limit=1000', decode: decodeCatalogue },
+  encodeTokenCount: (tokens) => ({ input_tokens: tokens }),
   encodeCatalogue,
   encodeCatalogueEntry,
 }

@@ -33,6 +33,7 @@ export const antigravity: Protocol = {
   encodeStreamError: (error, route) => streamError(JSON.stringify(errorBody(error)), route.sse),
   bindAccount,
   catalogue,
+  encodeTokenCount: (tokens) => ({ totalTokens: tokens }),
   encodeCatalogue,
   encodeCatalogueEntry,
 }

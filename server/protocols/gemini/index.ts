@@ -27,6 +27,7 @@ export const gemini: Protocol = {
   keepAlive: '',
   acceptsUrl: (part) => part.source.kind !== 'url' || acceptsUrl(part.source.url),
   catalogue,
+  encodeTokenCount: (tokens) => ({ totalTokens: tokens }),
   encodeCatalogue,
   encodeCatalogueEntry,
 }
