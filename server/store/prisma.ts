@@ -99,7 +99,8 @@ async function open(database: DatabaseConfig): Promise<Client> {
         import('@prisma/adapter-mariadb'),
         import('./drivers/mysql.ts'),
       ])
-      const options = { ...mysqlOptions(database.url), connectionLimit: 2, minimumIdle: 0, idleTimeout: 60 }
+      // with `minimumIdle: 0` the pool of mariadb 3.4 never opens its first connection
+      const options = { ...mysqlOptions(database.url), connectionLimit: 2, minimumIdle: 1, idleTimeout: 60 }
       return shared(new PrismaClient({ adapter: new PrismaMariaDb(options) }))
     }
   }
