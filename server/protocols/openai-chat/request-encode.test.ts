@@ -127,46 +127,6 @@ describe('encodeRequest', () => {
     expect(losses).toHaveLength(1)
   })
 
-  test.each([
-    ['gpt-4.1', 'max_tokens'],
-    ['o3-mini', 'max_completion_tokens'],
-    ['gpt-5.2-codex', 'max_completion_tokens'],
-    ['openai/gpt-5', 'max_completion_tokens'],
-    ['gpt-5-chat-latest', 'max_tokens'],
-    ['deepseek-chat', 'max_tokens'],
-    ['gpt-oss-120b', 'max_tokens'],
-  ])('chat-7: %s wants %s', (model, field) => {
-    const { body } = encode({ model, sampling: { maxTokens: 5 } })
-    expect(Object.keys(body).filter((name) => name.startsWith('max_'))).toEqual([field])
-  })
-
-  test('chat-7: reasoning models refuse sampling fields; leaving out a default is no loss', () => {
-    const { body, losses } = encode({
-      model: 'gpt-5',
-      sampling: { temperature: 0.2, topP: 1, stop: ['x'], presencePenalty: 0, logprobs: true, topLogprobs: 2 },
-    })
-    for (const field of ['temperature', 'top_p', 'stop', 'presence_penalty', 'logprobs', 'top_logprobs'])
-      expect(body).not.toHaveProperty(field)
-    expect(losses.map((loss) => loss.field)).toEqual(['temperature', 'stop', 'logprobs', 'top_logprobs'])
-  })
-
-  test.each([
-    ['gpt-5', { effort: 'max' }, 'high'],
-    ['gpt-5.2', { effort: 'max' }, 'xhigh'],
-    ['gpt-5.2', { effort: 'minimal' }, 'none'],
-    ['o3', { effort: 'none' }, 'low'],
-    ['glm-5.3', { effort: 'max' }, 'max'],
-    ['qwen3-max', { effort: 'none' }, 'none'],
-    ['gpt-5', { budgetTokens: 2000 }, 'low'],
-    ['gpt-5', { budgetTokens: 31_999 }, 'high'],
-    ['gpt-5', { adaptive: true }, undefined],
-    ['gpt-4o', { effort: 'high' }, undefined],
-    ['gpt-4o', { effort: 'none' }, undefined],
-    ['llama-3.3-70b', { budgetTokens: 5000 }, undefined],
-  ] as const)('effort for %s of %j: %s', (model, reasoning, effort) => {
-    expect(encode({ model, reasoning }).body.reasoning_effort).toBe(effort)
-  })
-
   test('model-4: thoughts go back to their own channel, whole, to any other not at all', () => {
     const origin = { format: 'openai-chat', origin: '7' } as const
     const details = JSON.stringify([{ type: 'reasoning.text', text: 2, signature: 's' }])

@@ -119,6 +119,13 @@ describe('decodeStream', () => {
     ])
   })
 
+  test('chat-2: an empty id and the name repeated under one index are still one call', () => {
+    const piece = (text: string): JsonObject => call({ index: 0, id: '', function: { name: 'f', arguments: text } })
+    expect(answer(piece('{"x"'), piece(':1}'), end('tool_calls')).content).toMatchObject([
+      { name: 'f', arguments: '{"x":1}' },
+    ])
+  })
+
   test('chat-2: several whole calls under one index', () => {
     const piece = (id: string): JsonObject => call({ index: 0, id, function: { name: 'f', arguments: '{}' } })
     expect(answer(piece('a'), piece('b'), end('tool_calls')).content).toMatchObject([{ id: 'a' }, { id: 'b' }])
@@ -247,6 +254,26 @@ describe('decodeStream', () => {
       { type: 'tool-call', id: 'b', name: 'g', arguments: '{}' },
       { type: 'text', text: '', opaque: { format: 'openai-chat', value: 's2', origin: '7' } },
     ])
+  })
+
+  test('model-4: a signed answer of thoughts alone', () => {
+    const made = answer(
+      chunk({ reasoning_content: 'hm' }),
+      chunk({ extra_content: { vertex: { thought_signature: 's' } } }),
+      end('stop'),
+    )
+    expect(made.content).toEqual([
+      { type: 'reasoning', text: 'hm', opaque: { format: 'openai-chat', value: 'reasoning_content', origin: '7' } },
+      { type: 'text', text: '', opaque: { format: 'openai-chat', value: 's', origin: '7' } },
+    ])
+  })
+
+  test('all-4: zeros do not wipe out the usage that was told', () => {
+    const counted = (prompt: number): JsonObject => ({
+      ...chunk({ content: 'a' }),
+      usage: { prompt_tokens: prompt, completion_tokens: 0 },
+    })
+    expect(answer(counted(5), counted(0), end('stop')).usage?.input).toBe(5)
   })
 
   test('chat-8: several choices, each with its own calls and finish', () => {
