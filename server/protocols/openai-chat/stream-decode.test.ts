@@ -295,6 +295,15 @@ describe('decodeStream', () => {
     })
   })
 
+  test('choices that are numbered from 1', () => {
+    const made = answer(chunk({ content: 'a' }, { index: 1 }), chunk({}, { index: 1, finish_reason: 'stop' }))
+    expect(made).toMatchObject({
+      content: [],
+      finish: { reason: 'stop' },
+      alternatives: [{ content: [{ text: 'a' }] }],
+    })
+  })
+
   test('a choice with an absurd number is the first', () => {
     expect(
       answer(chunk({ content: 'a' }, { index: 1e9 }), chunk({}, { index: 1e9, finish_reason: 'stop' })),

@@ -76,6 +76,9 @@ export class ChatStreamDecoder implements StreamDecoder {
 
   end(): readonly StreamEvent[] {
     if (this.#writer.ended) return []
+    // numbers that begin at 1 leave an empty first answer, which has to end too
+    const [any] = this.#choices.values()
+    if (any !== undefined && !this.#choices.has(0)) this.#choice(0).finishReason = any.finishReason
     for (const choice of this.#choices.values()) this.#finish(choice)
     this.#writer.end()
     return this.#writer.drain()
