@@ -25,6 +25,7 @@ export function send(url: string, sending: Sending = {}): Promise<Heard> {
   const { method = sending.body === undefined ? 'GET' : 'POST', headers = {}, body, signal, onData } = sending
   const { hostname, port } = new URL(url)
   return new Promise((resolve, reject) => {
+    let answering = false
     const outgoing = request(
       {
         hostname,
@@ -40,6 +41,7 @@ export function send(url: string, sending: Sending = {}): Promise<Heard> {
         ...(signal && { signal }),
       },
       (response) => {
+        answering = true
         const parts: Buffer[] = []
         const done = (broken: boolean): void =>
           resolve({ status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(parts), broken })
@@ -51,7 +53,10 @@ export function send(url: string, sending: Sending = {}): Promise<Heard> {
         response.on('error', () => done(true))
       },
     )
-    outgoing.on('error', reject)
+    outgoing.on('error', (error) => {
+      // Once an answer has begun, its own end tells how it went.
+      if (!answering) reject(error)
+    })
     outgoing.end(body)
   })
 }
