@@ -4,6 +4,9 @@ import type { StoreContext } from './context.ts'
 import type { SqlValue } from './driver.ts'
 import { insert } from './sql.ts'
 
+/** Where the secret of the user's OAuth client for Antigravity is kept; its id is a setting. */
+export const oauthSecretName = 'antigravity.oauth-client'
+
 /**
  * Texts that parts of the program keep between starts and share between instances: a synchronised price book, an OAuth client's
  * secret, a cached token. Not configuration: writing one raises no revision.
