@@ -4,12 +4,10 @@ import { asNumber, asString, parseObject } from './protocols/narrow.ts'
 import type { AccountLookup } from './relay/gateway.ts'
 import { Secret } from './secret.ts'
 import type { Channel, ChannelKey } from './store/configuration.ts'
+import { oauthSecretName } from './store/documents.ts'
 import type { Store } from './store/store.ts'
 import type { Send } from './upstream/exchange.ts'
 import { proxyOf } from './upstream/target.ts'
-
-/** The name under which the OAuth client's secret is sealed; its id is a setting. */
-export const oauthSecretName = 'antigravity.oauth-client'
 
 const WAIT_MS = 30_000
 

@@ -64,9 +64,10 @@ export async function openBooks(store: Store, { log, dataDir, undo }: Surroundin
       usage: Parameters<typeof cost>[0],
     ) => {
       const channel = store.current().channels.get(channelId)
-      const vendor = channelTypes.get(channel?.type ?? '')?.vendor ?? null
-      const price = priceBook().lookup({ channelId, vendor, model })
-      return price === null ? null : cost(usage, price, channel?.priceMultiplier ?? 1)
+      const type = channelTypes.get(channel?.type ?? '')
+      const price = priceBook().lookup({ channelId, vendor: type?.vendor ?? null, model })
+      if (price === null) return type?.inProcess === true ? 0 : null
+      return cost(usage, price, channel?.priceMultiplier ?? 1)
     },
     finish: (record: Parameters<typeof spool.append>[0]) => {
       spool.append(record)

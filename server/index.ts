@@ -100,7 +100,7 @@ async function assemble(config: ServerConfig, { log, dataDir, undo }: Base): Pro
   const wheel = new TimerWheel()
   const health = await loadHealth(store)
   const instanceId = randomUUID().slice(0, 8)
-  const sendFor = (type: string): Send => (type === 'demo' ? demoSend : upstream.send)
+  const sendFor = (type: string): Send => (channelTypes.get(type)?.inProcess === true ? demoSend : upstream.send)
   const bus = createEventBus()
   const gateway = createGateway({
     configuration: store,

@@ -3,7 +3,7 @@ import type { FinishedRequest } from './record.ts'
 
 /** A finished request as a line of the log: what the live tail shows before the database has it. */
 export function logRowOf(record: FinishedRequest): LogRow {
-  const { usage, error, attempts, losses, bodies: _bodies, ...row } = record
+  const { usage, error, attempts, losses, bodies, ...row } = record
   return {
     ...row,
     errorKind: error?.kind ?? null,

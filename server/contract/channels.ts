@@ -169,6 +169,8 @@ export const ChannelTypeRow = z.object({
   keyHint: z.string(),
   /** Shown, and to be accepted, before the first save. */
   warning: z.string().nullable(),
+  /** Answers inside the gateway: nothing is dialled, nothing costs anything. */
+  inProcess: z.boolean(),
 })
 export type ChannelTypeRow = z.output<typeof ChannelTypeRow>
 

@@ -20,7 +20,7 @@ import { procedure } from './define.ts'
 import { GroupCreate, GroupRow, GroupUpdate } from './groups.ts'
 import { PriceAnswer, PriceRow, PriceSet } from './prices.ts'
 import { Login, LoginResult, PasswordChange, SessionRow, SessionStatus } from './session.ts'
-import { Settings, SettingsPatch } from './settings.ts'
+import { AntigravityClient, Settings, SettingsPatch } from './settings.ts'
 
 const Nothing = z.object({})
 const ById = z.object({ id: z.coerce.number().int() })
@@ -165,6 +165,12 @@ export const contract = {
     summary: 'Changes the given settings and returns all.',
     input: SettingsPatch,
     output: Settings,
+  }),
+  'antigravity.setClient': procedure({
+    http: 'PUT /antigravity/client',
+    summary: 'Keeps the OAuth client with which refresh tokens of Antigravity channels are exchanged.',
+    input: AntigravityClient,
+    output: z.null(),
   }),
   'log.list': procedure({
     http: 'GET /logs',

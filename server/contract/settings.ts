@@ -93,3 +93,9 @@ export const SettingsPatch = z.strictObject({
   antigravity: patchOf(Settings.shape.antigravity),
 })
 export type SettingsPatch = z.output<typeof SettingsPatch>
+
+/** The user's own OAuth client; the secret is stored sealed and never read back. An empty secret deletes both. */
+export const AntigravityClient = z.object({
+  clientId: z.string().trim().max(512),
+  clientSecret: z.string().trim().max(512),
+})

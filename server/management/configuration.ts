@@ -1,6 +1,8 @@
 import { ContractError } from '../contract/define.ts'
 import type { Handlers } from '../contract/index.ts'
 import { summarise, type Issue } from '../contract/issues.ts'
+import { Secret } from '../secret.ts'
+import { oauthSecretName } from '../store/documents.ts'
 import type { Store } from '../store/store.ts'
 import { channelTypes } from '../upstream/channel-types.ts'
 import {
@@ -21,6 +23,7 @@ type ConfigurationHandlers = Pick<
   | `apiKey.${Exclude<Crud, 'get'> | 'reveal'}`
   | `price.${'list' | 'set' | 'delete'}`
   | `settings.${'get' | 'update'}`
+  | 'antigravity.setClient'
 >
 
 /** Throws `invalid_input` naming every field when there are issues. */
@@ -76,6 +79,13 @@ export function configurationHandlers(store: Store, listener: () => Listener): C
 
     'settings.get': () => Promise.resolve(store.settings.get()),
     'settings.update': (patch) => store.settings.patch(patch),
+    'antigravity.setClient': async ({ clientId, clientSecret }) => {
+      const given = clientId !== '' && clientSecret !== ''
+      await store.documents.setSecret(oauthSecretName, given ? new Secret(clientSecret) : null)
+      // last, for it makes a new picture of the configuration, and with it new accounts
+      await store.settings.patch({ antigravity: { oauthClientId: given ? clientId : '' } })
+      return null
+    },
   }
 }
 

@@ -13,6 +13,8 @@ export interface ChannelType {
   /** How a key looks, for the empty field. */
   readonly keyHint: string
   readonly warning: string | null
+  /** Answers inside this process: nothing is dialled, and nothing costs anything. */
+  readonly inProcess: boolean
 }
 
 type Row = Partial<Omit<ChannelType, 'id' | 'label' | 'endpoints'>> & {
@@ -78,6 +80,7 @@ const rows: Readonly<Record<string, Row>> = {
     },
     keyRequired: false,
     keyHint: '',
+    inProcess: true,
   },
 
   openai: {
@@ -276,6 +279,7 @@ function complete(id: string, { label, at, ...row }: Row): ChannelType {
     listing: endpoints[0]?.format ?? null,
     keyHint: '',
     warning: null,
+    inProcess: false,
     ...row,
   }
 }
