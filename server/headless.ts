@@ -33,8 +33,6 @@ async function main(): Promise<void> {
   refuseRemote(config)
   const log = pino({ level: config.log.level, base: null }, pino.destination({ fd: 2, sync: true }))
   const server = await createServer(config, log)
-  introduce(server)
-  process.stdout.write(`listening on ${server.url}\n`)
   const stop = (): void => {
     server.close().then(
       () => process.exit(0),
@@ -47,6 +45,9 @@ async function main(): Promise<void> {
   process.once('SIGINT', stop)
   process.once('SIGTERM', stop)
   process.once('SIGHUP', stop)
+  // last: whoever reads this line may stop us at once, and expects a clean end
+  introduce(server)
+  process.stdout.write(`listening on ${server.url}\n`)
 }
 
 function refuseRemote({ server }: ServerConfig): void {
