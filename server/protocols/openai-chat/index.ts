@@ -6,6 +6,7 @@ import { decodeOpenAiError, encodeOpenAiError, openAiErrorObject } from '../open
 import { fieldValue, scanTopLevel } from '../scan.ts'
 import { ChatReader, summarise } from './reader.ts'
 import { codec } from './codec.ts'
+import { withoutForeignThoughts } from './foreign-thoughts.ts'
 
 const ROUTE: RouteMatch = { operation: 'generate' }
 const PATHS = new Set(['/v1/chat/completions', '/chat/completions'])
@@ -35,6 +36,7 @@ export const openaiChat: Protocol = {
   ],
   reader: () => new ChatReader(),
   summarise,
+  withoutForeignThoughts,
   decodeError: decodeOpenAiError,
   encodeError: encodeOpenAiError,
   /** No `[DONE]` after an error, as the providers do; SDKs throw at the `error` member. */

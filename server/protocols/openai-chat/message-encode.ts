@@ -12,6 +12,7 @@ import type {
 import { wrapInput } from '../custom-tools.ts'
 import type { Family } from './families.ts'
 import { encodeMedia } from './media.ts'
+import { fittingName } from './names.ts'
 import { replaySignature, replayThoughts } from './reasoning.ts'
 import { inventToolId, ToolIds } from './tool-ids.ts'
 
@@ -172,11 +173,12 @@ class MessageEncoder {
   }
 
   #call(call: ToolCallPart, id: string): JsonObject {
+    const name = fittingName(call.name)
     const signature = replaySignature(call.opaque, this.#target.origin)
     if (call.custom === true && this.#target.family.customTools)
-      return { id, type: 'custom', custom: { name: call.name, input: call.arguments }, ...signature }
+      return { id, type: 'custom', custom: { name, input: call.arguments }, ...signature }
     const args = call.custom === true ? wrapInput(call.arguments) : call.arguments
-    return { id, type: 'function', function: { name: call.name, arguments: args === '' ? '{}' : args }, ...signature }
+    return { id, type: 'function', function: { name, arguments: args === '' ? '{}' : args }, ...signature }
   }
 
   /** One tool message for each call, then what these cannot hold as a user message. */

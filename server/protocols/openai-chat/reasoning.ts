@@ -148,6 +148,23 @@ export function thoughtForClient(thought: Thought, place: ThoughtPlace): JsonObj
   }
 }
 
+/** What the id of one of our entries says; undefined for an entry of anybody else. */
+export function placeOf(
+  entry: JsonObject,
+): (ThoughtPlace & { readonly length: number; readonly redacted: boolean; readonly id: string }) | undefined {
+  const match = OURS.exec(asString(entry.id) ?? '')
+  if (match === null || asString(entry.data) === undefined) return undefined
+  const [, start, length, calls, afterText, redacted, id = ''] = match
+  return {
+    start: Number(start),
+    length: Number(length),
+    callsBefore: Number(calls),
+    afterText: afterText === '1',
+    redacted: redacted === '1',
+    id,
+  }
+}
+
 /** A thought that a client gave back, and where it stood. */
 export interface ReplayedThought {
   readonly part: ReasoningPart
@@ -160,10 +177,9 @@ export interface ReplayedThought {
  * loses its signatures, which would be refused.
  */
 export function decodeReplayedThoughts(message: JsonObject): readonly ReplayedThought[] {
-  const list = asArray(message.reasoning_details) ?? []
-  const foreign = list.filter((entry) => !OURS.test(asString(asObject(entry)?.id) ?? ''))
+  const entries = (asArray(message.reasoning_details) ?? []).map((entry) => asObject(entry) ?? {})
   const first = { callsBefore: 0, afterText: false }
-  if (foreign.length === list.length) {
+  if (entries.every((entry) => placeOf(entry) === undefined)) {
     const part = decodeThoughts(message, undefined)
     if (part === undefined) return []
     const plain = part.opaque === undefined || isField(part.opaque.value)
@@ -172,25 +188,20 @@ export function decodeReplayedThoughts(message: JsonObject): readonly ReplayedTh
   const text = asString(message.reasoning_content) ?? asString(message.reasoning) ?? ''
   const thoughts: ReplayedThought[] = []
   let at = 0
-  for (const item of list) {
-    const entry = asObject(item)
-    const match = OURS.exec(asString(entry?.id) ?? '')
-    const data = asString(entry?.data)
-    if (match === null || data === undefined) continue
-    const [, start, length, calls, afterText, redacted, id = ''] = match
-    const from = Number(start)
-    const to = from + Number(length)
-    if (from < at || to > text.length) continue
-    if (from > at) thoughts.push({ part: { type: 'reasoning', text: text.slice(at, from) }, ...first })
+  for (const entry of entries) {
+    const place = placeOf(entry)
+    if (place === undefined || place.start < at || place.start + place.length > text.length) continue
+    const { start, callsBefore, afterText, redacted, id } = place
+    if (start > at) thoughts.push({ part: { type: 'reasoning', text: text.slice(at, start) }, ...first })
+    at = start + place.length
     const part: ReasoningPart = {
       type: 'reasoning',
-      text: text.slice(from, to),
-      ...(redacted === '1' ? { redacted: true } : {}),
+      text: text.slice(start, at),
+      ...(redacted ? { redacted: true } : {}),
       ...(id === '' ? {} : { id }),
-      opaque: unwrapOpaque(data, 'openai-chat'),
+      opaque: unwrapOpaque(asString(entry.data) ?? '', 'openai-chat'),
     }
-    thoughts.push({ part, callsBefore: Number(calls), afterText: afterText === '1' })
-    at = to
+    thoughts.push({ part, callsBefore, afterText })
   }
   if (at < text.length) thoughts.push({ part: { type: 'reasoning', text: text.slice(at) }, ...first })
   return thoughts

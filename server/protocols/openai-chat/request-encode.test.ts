@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import type { ChatRequest, JsonObject, Loss, MediaPart, Message } from '../../model/request.ts'
+import type { ChatRequest, JsonObject, Loss, Message } from '../../model/request.ts'
 import { asArray, asObject, asString } from '../narrow.ts'
 import { openaiChat } from './index.ts'
 
@@ -220,41 +220,6 @@ describe('encodeRequest', () => {
     ])
   })
 
-  const media = (mediaType: string, source: MediaPart['source']): MediaPart => ({ type: 'media', mediaType, source })
-  test.each([
-    [
-      'an image by address',
-      media('image/png', { kind: 'url', url: 'https://x/y' }),
-      { type: 'image_url', image_url: { url: 'https://x/y' } },
-    ],
-    [
-      'wav',
-      media('audio/wav', { kind: 'base64', data: 'AA' }),
-      { type: 'input_audio', input_audio: { data: 'AA', format: 'wav' } },
-    ],
-    ['flac', media('audio/flac', { kind: 'base64', data: 'AA' }), undefined],
-    [
-      'a PDF',
-      media('application/pdf', { kind: 'base64', data: 'AA' }),
-      { type: 'file', file: { filename: 'document.pdf', file_data: 'data:application/pdf;base64,AA' } },
-    ],
-    ['a PDF by address', media('application/pdf', { kind: 'url', url: 'https://x/y' }), undefined],
-    ['plain text', media('text/plain', { kind: 'base64', data: 'aGk=' }), { type: 'text', text: 'hi' }],
-    ['a video', media('video/mp4', { kind: 'url', url: 'https://x/y' }), undefined],
-    [
-      'a file of ours',
-      media('', { kind: 'file', format: 'openai-chat', id: 'f' }),
-      { type: 'file', file: { file_id: 'f' } },
-    ],
-    ['a file of another', media('', { kind: 'file', format: 'gemini', id: 'f' }), undefined],
-    ['a zip', media('application/zip', { kind: 'base64', data: 'AA' }), undefined],
-  ])('media: %s', (_what, part, expected) => {
-    const { body, losses } = encode({ messages: [{ role: 'user', content: [{ type: 'text', text: 'x' }, part] }] })
-    const content = asArray(asObject(asArray(body.messages)?.[0])?.content)
-    expect(content?.[1]).toEqual(expected)
-    expect(losses).toHaveLength(expected === undefined ? 1 : 0)
-  })
-
   test('model-5: a custom tool is native where the model has it, else a function', () => {
     const custom: ChatRequest['tools'] = [
       {
@@ -295,6 +260,40 @@ describe('encodeRequest', () => {
         { tool_call_id: 'c' },
       ],
     })
+  })
+
+  test('names that OpenAI refuses are changed, and the reply has the client’s own again', () => {
+    const names = ['a.b:c', 'x'.repeat(65), 'fine-1']
+    const tools = names.map(tool)
+    const { body } = encode({
+      tools,
+      toolChoice: { name: 'a.b:c' },
+      messages: [{ role: 'assistant', content: [call('1', 'a.b:c')] }],
+    })
+    const sent = asArray(body.tools)!.map((entry) => asString(asObject(asObject(entry)?.function)?.name)!)
+    expect(sent.every((name) => /^[\w-]{1,64}$/.test(name))).toBe(true)
+    expect(new Set(sent).size).toBe(3)
+    expect(sent[2]).toBe('fine-1')
+    expect(body).toMatchObject({
+      tool_choice: { function: { name: sent[0] } },
+      messages: [{ tool_calls: [{ function: { name: sent[0] } }] }, {}],
+    })
+    const request: ChatRequest = { model: 'm', stream: false, messages: [], tools, sampling: {} }
+    const calls = sent.map((name, at) => ({
+      index: at,
+      id: `c${at}`,
+      type: 'function',
+      function: { name, arguments: '{}' },
+    }))
+    const context = { loss: () => undefined, request }
+    const whole = codec.decodeResponse({ choices: [{ message: { tool_calls: calls } }] }, context)
+    expect(whole.content.map((part) => part.type === 'tool-call' && part.name)).toEqual(names)
+    const decoder = codec.decodeStream(context)
+    const events = decoder.push({
+      data: JSON.stringify({ choices: [{ delta: { tool_calls: calls }, finish_reason: 'tool_calls' }] }),
+    })
+    const heads = [...events, ...decoder.end()].flatMap((event) => (event.type === 'block-start' ? [event.block] : []))
+    expect(heads.map((head) => head.type === 'tool-call' && head.name)).toEqual(names)
   })
 
   test('model-7: schemas are cleaned: an object at the root, items in every array', () => {

@@ -5,6 +5,7 @@ import { customAsFunction } from '../custom-tools.ts'
 import { asObject } from '../narrow.ts'
 import { effortFor, effortOfBudget, familyOf, type Family } from './families.ts'
 import { cacheMark, encodeMessages } from './message-encode.ts'
+import { fittingName } from './names.ts'
 import { present } from './present.ts'
 import { toolSchema } from './schema.ts'
 
@@ -64,14 +65,15 @@ function encodeTool(tool: Tool, target: ToolTarget): JsonObject[] {
   }
   const marks = target.family.cacheMarks && tool.cache !== undefined ? cacheMark(tool.cache.ttl) : {}
   if (tool.type === 'custom' && target.family.customTools) {
-    const custom = { name: tool.name, description: tool.description, format: nestedGrammar(tool.grammar) }
+    const custom = { name: fittingName(tool.name), description: tool.description, format: nestedGrammar(tool.grammar) }
     return [{ type: 'custom', custom, ...marks }]
   }
   const fn = tool.type === 'custom' ? customAsFunction(tool) : tool
   const { schema, lost } = toolSchema(fn.parameters)
   for (const word of lost)
     target.loss({ field: `${target.at}.parameters.${word}`, reason: 'not accepted at the top of a tool schema' })
-  const { name, description, strict } = fn
+  const { description, strict } = fn
+  const name = fittingName(fn.name)
   return [{ type: 'function', function: { name, description, parameters: schema, strict }, ...marks }]
 }
 
@@ -88,10 +90,9 @@ function encodeToolChoice(
   family: Family,
 ): Json {
   if (typeof choice === 'string') return choice
+  const name = fittingName(choice.name)
   const custom = family.customTools && tools.some((tool) => tool.type === 'custom' && tool.name === choice.name)
-  return custom
-    ? { type: 'custom', custom: { name: choice.name } }
-    : { type: 'function', function: { name: choice.name } }
+  return custom ? { type: 'custom', custom: { name } } : { type: 'function', function: { name } }
 }
 
 /** OpenAI refuses more stop sequences. */

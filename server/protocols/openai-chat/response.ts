@@ -17,6 +17,7 @@ import { decodeFinish, encodeFinish } from './finish.ts'
 import { dataUrl, decodeMedia } from './media.ts'
 import { errorOf } from './reader.ts'
 import { decodeSignature, decodeThoughts, signatureForClient, thoughtForClient } from './reasoning.ts'
+import { originalNames } from './names.ts'
 import { inventToolId } from './tool-ids.ts'
 import { encodeUsage, findUsage } from './usage.ts'
 
@@ -28,7 +29,8 @@ export function decodeResponse(body: JsonObject, context: DecodeContext): ChatRe
   if (error !== undefined) throw error
   const id = asString(body.id) ?? ''
   const entries = (asArray(body.choices) ?? []).map(asObject).filter((choice) => choice !== undefined)
-  const [first, ...others] = byIndex(entries).map((group) => decodeChoice(group, id, context))
+  const answer = { answerId: id, origin: context.origin, names: originalNames(context.request) }
+  const [first, ...others] = byIndex(entries).map((group) => decodeChoice(group, answer))
   if (first === undefined) throw new RelayError('upstream_failed', "the upstream's reply has no choices in it")
   const usage = findUsage(body, entries[0])
   const serviceTier = asString(body.service_tier)
@@ -55,13 +57,12 @@ function byIndex(entries: readonly JsonObject[]): JsonObject[][] {
   return [...groups].sort(([a], [b]) => a - b).map(([, group]) => group)
 }
 
-function decodeChoice(entries: readonly JsonObject[], answerId: string, context: DecodeContext): Choice {
+function decodeChoice(entries: readonly JsonObject[], answer: Answer): Choice {
   const index = asNumber(entries[0]?.index) ?? 0
   const content = entries.flatMap((entry, part) =>
     decodeMessage(asObject(entry.message) ?? {}, {
+      ...answer,
       place: (position) => `${index}.${part * 1000 + position}`,
-      answerId,
-      context,
     }),
   )
   const finished = entries.findLast((entry) => (asString(entry.finish_reason) ?? '') !== '')
@@ -77,15 +78,19 @@ function decodeChoice(entries: readonly JsonObject[], answerId: string, context:
   }
 }
 
-interface MessagePlace {
-  /** Where the call at a position stands in the whole answer. */
-  readonly place: (position: number) => string
+interface Answer {
   readonly answerId: string
-  readonly context: DecodeContext
+  readonly origin: string | undefined
+  /** Tools whose names had to be changed for the upstream. */
+  readonly names: ReadonlyMap<string, string>
 }
 
-function decodeMessage(message: JsonObject, { place, answerId, context }: MessagePlace): AssistantPart[] {
-  const { origin } = context
+interface MessagePlace extends Answer {
+  /** Where the call at a position stands in the whole answer. */
+  readonly place: (position: number) => string
+}
+
+function decodeMessage(message: JsonObject, { place, answerId, origin, names }: MessagePlace): AssistantPart[] {
   const parts: AssistantPart[] = []
   const thoughts = decodeThoughts(message, origin)
   if (thoughts !== undefined) parts.push(thoughts)
@@ -100,7 +105,7 @@ function decodeMessage(message: JsonObject, { place, answerId, context }: Messag
   ]
   for (const [position, call] of calls.entries())
     if (call !== undefined)
-      parts.push(decodeCall(call, { origin, invent: () => inventToolId(answerId, place(position)) }))
+      parts.push(decodeCall(call, { origin, names, invent: () => inventToolId(answerId, place(position)) }))
   return parts
 }
 
@@ -150,23 +155,22 @@ export function decodeOutputMedia(message: JsonObject): MediaPart[] {
   return media
 }
 
-interface CallPlace {
-  readonly origin: string | undefined
+interface CallPlace extends Pick<Answer, 'origin' | 'names'> {
   readonly invent: () => string
 }
 
-function decodeCall(call: JsonObject, { origin, invent }: CallPlace): ToolCallPart {
+function decodeCall(call: JsonObject, { origin, names, invent }: CallPlace): ToolCallPart {
   const given = asString(call.id) ?? ''
   const id = given === '' ? invent() : given
   const opaque = decodeSignature(call, origin)
   const signed = opaque === undefined ? {} : { opaque }
   const custom = asObject(call.custom)
-  if (custom !== undefined) {
-    const name = asString(custom.name) ?? ''
+  const fn = custom ?? asObject(call.function)
+  const sent = asString(fn?.name) ?? ''
+  const name = names.get(sent) ?? sent
+  if (custom !== undefined)
     return { type: 'tool-call', id, name, arguments: asString(custom.input) ?? '', custom: true, ...signed }
-  }
-  const fn = asObject(call.function)
-  return { type: 'tool-call', id, name: asString(fn?.name) ?? '', arguments: argumentsText(fn?.arguments), ...signed }
+  return { type: 'tool-call', id, name, arguments: argumentsText(fn?.arguments), ...signed }
 }
 
 /** Arguments are JSON text; some servers send the object. */

@@ -363,34 +363,6 @@ describe('decodeStream', () => {
     expect(answer(chunk({ content: 'a' }), end('stop'), usage).serviceTier).toBe('flex')
   })
 
-  test('text that is cut out: escapes, quotes, surrogates, padding, and chunks that differ elsewhere', () => {
-    const padded = (content: string, obfuscation: string, more: JsonObject = {}): JsonObject => ({
-      ...chunk({ content }),
-      usage: null,
-      obfuscation,
-      ...more,
-    })
-    const texts = ['a', 'b"c', '\\', '\\"', '\n\t\u0001', '😀', '\ud83d', '\ude00', '"content":"x"', '}', '']
-    const made = answer(
-      padded('start', 'aa'),
-      ...texts.map((text, at) => padded(text, 'z'.repeat(at))),
-      padded('odd', 'not plain!'),
-      { ...padded('last', 'q'), usage: { prompt_tokens: 1, completion_tokens: 9 } },
-      end('stop'),
-    )
-    expect(made.content).toEqual([{ type: 'text', text: `start${texts.join('')}oddlast` }])
-    expect(made.usage?.output).toBe(9)
-  })
-
-  test('text that is cut out: a field of the same name elsewhere is not taken for it', () => {
-    const doubled = (debug: string, content: string): JsonObject => ({
-      debug: { content: debug },
-      ...chunk({ content }),
-    })
-    const made = answer(doubled('a', 'a'), doubled('b', 'a'), doubled('a', 'c'), end('stop'))
-    expect(made.content).toEqual([{ type: 'text', text: 'aac' }])
-  })
-
   test('a 2 MB call in small pieces costs no more than its length', () => {
     const piece = 'x'.repeat(64)
     const list = [call({ index: 0, id: 'a', function: { name: 'f', arguments: '{"t":"' } })]

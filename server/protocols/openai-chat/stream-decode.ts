@@ -8,6 +8,7 @@ import type { SseFrame } from '../sse.ts'
 import { decodeCitations } from './citations.ts'
 import { DeltaTemplate, type PlainDelta } from './delta-template.ts'
 import { decodeFinish } from './finish.ts'
+import { originalNames } from './names.ts'
 import { errorOf } from './reader.ts'
 import { decodeSignature, ThoughtGatherer } from './reasoning.ts'
 import { argumentsText, contentText, decodeOutputMedia } from './response.ts'
@@ -44,7 +45,7 @@ interface Choice {
 const MOST_LESSONS = 64
 
 /** OpenAI allows 128; what is no such number is the first choice. */
-export function choiceNumber(value: unknown): number {
+function choiceNumber(value: unknown): number {
   const number = asNumber(value)
   return number !== undefined && Number.isInteger(number) && number >= 0 && number < 128 ? number : 0
 }
@@ -52,6 +53,7 @@ export function choiceNumber(value: unknown): number {
 /** Chunks → events. One object per reply. */
 export class ChatStreamDecoder implements StreamDecoder {
   readonly #context: DecodeContext
+  readonly #names: ReadonlyMap<string, string>
   readonly #writer = new BlockWriter()
   readonly #choices = new Map<number, Choice>()
   #id = ''
@@ -62,6 +64,7 @@ export class ChatStreamDecoder implements StreamDecoder {
 
   constructor(context: DecodeContext) {
     this.#context = context
+    this.#names = originalNames(context.request)
   }
 
   push(frame: SseFrame): readonly StreamEvent[] {
@@ -300,7 +303,7 @@ export class ChatStreamDecoder implements StreamDecoder {
     choice.writer.open(call.key, {
       type: 'tool-call',
       id: call.id === '' ? inventToolId(this.#id, `${choice.number}.${number}`) : call.id,
-      name: head.name,
+      name: this.#names.get(head.name) ?? head.name,
       ...(head.custom ? { custom: true } : {}),
     })
     for (const piece of call.waiting.splice(0)) choice.writer.delta(call.key, piece)

@@ -11,7 +11,7 @@ import { asCount, asNumber, asObject } from '../narrow.ts'
  *   `completion_tokens`, and Gemini's OpenAI endpoint leaves its thoughts out too: both show in `total_tokens` only.
  * Undefined where the object counts nothing.
  */
-export function decodeUsage(value: unknown): Usage | undefined {
+function decodeUsage(value: unknown): Usage | undefined {
   const raw = asObject(value)
   if (raw === undefined) return undefined
   if (asNumber(raw.prompt_tokens) === undefined && asNumber(raw.completion_tokens) === undefined) return undefined
