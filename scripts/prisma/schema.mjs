@@ -4,7 +4,7 @@ import path from 'node:path'
 
 export const root = path.resolve(import.meta.dirname, '../..')
 export const kinds = ['sqlite', 'postgresql', 'mysql']
-export const schemaFile = path.join(root, 'prisma/schema.prisma')
+const schemaFile = path.join(root, 'prisma/schema.prisma')
 export const readSchema = () => readFileSync(schemaFile, 'utf8')
 
 /**

@@ -1,8 +1,10 @@
 import { execFile } from 'node:child_process'
-import { readdir, stat } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { Secret } from '../secret.ts'
 import { DatabaseRefusal, type DatabaseConfig } from './database.ts'
 import { migrate } from './migrate.ts'
 import { migrations, type Migration } from './migrations.ts'
@@ -99,6 +101,39 @@ describe.each(testKinds())('migrations on %s', (kind) => {
     await expect(migrate(database, silent, [...migrations, changed])).rejects.toThrow(
       /9001_two in this database is not the one/,
     )
+  })
+})
+
+describe('a database that cannot be opened', () => {
+  it.each([
+    [
+      'postgresql',
+      'postgresql://me:hunter2@127.0.0.1:1/octopus',
+      /PostgreSQL database 127\.0\.0\.1:1\/octopus cannot be opened: .*ECONNREFUSED/,
+    ],
+    [
+      'mysql',
+      'mysql://me:hunter2@127.0.0.1:1/octopus',
+      /MySQL database 127\.0\.0\.1:1\/octopus cannot be opened: .*ECONNREFUSED/,
+    ],
+    ['postgresql', 'hunter2', /address is not a URL/],
+    ['mysql', 'hunter2', /address is not a URL/],
+  ] as const)('%s at %s is named without its password', async (kind, url, sentence) => {
+    const call = migrate({ kind, url: new Secret(url) }, silent)
+    await expect(call).rejects.toThrow(DatabaseRefusal)
+    await expect(call).rejects.toThrow(sentence)
+    await expect(call).rejects.not.toThrow(/hunter2/)
+  })
+
+  it('is made with its folder, for the owner alone', async () => {
+    const folder = await mkdtemp(path.join(tmpdir(), 'octopus-new-'))
+    const file = path.join(folder, 'deep/er/octopus.db')
+    await migrate({ kind: 'sqlite', file }, silent)
+    if (process.platform !== 'win32') {
+      expect((await stat(file)).mode & 0o777).toBe(0o600)
+      expect((await stat(path.dirname(file))).mode & 0o777).toBe(0o700)
+    }
+    await rm(folder, { recursive: true })
   })
 })
 

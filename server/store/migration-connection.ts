@@ -4,7 +4,8 @@ import path from 'node:path'
 import { DatabaseRefusal, type DatabaseConfig } from './database.ts'
 import { createPrivate } from './drivers/private-file.ts'
 import type { SqlRow } from './driver.ts'
-import { retryLocked } from './retry.ts'
+import type { Secret } from '../secret.ts'
+import { codeOf, retryLocked } from './retry.ts'
 
 /** What the migration runner asks of a database: one connection that it has for itself. */
 export interface MigrationConnection {
@@ -103,10 +104,22 @@ async function dropOldBackups(file: string): Promise<void> {
   for (const { name } of aged.slice(backupsKept)) await rm(path.join(folder, name), { force: true })
 }
 
+/** Says which server, never with which password. */
+function unreachable(what: string, url: Secret, cause: unknown): DatabaseRefusal {
+  const { host, pathname } = new URL(url.reveal())
+  // several addresses of one name fail with one error that has a code but no words
+  const why = cause instanceof Error && cause.message !== '' ? cause.message : codeOf(cause)
+  return new DatabaseRefusal(`the ${what} database ${host}${pathname} cannot be opened: ${why}`, { cause })
+}
+
 async function postgresql({ url }: Extract<DatabaseConfig, { kind: 'postgresql' }>): Promise<MigrationConnection> {
   const [{ default: pg }, { postgresqlOptions }] = await Promise.all([import('pg'), import('./drivers/postgresql.ts')])
+  if (!URL.canParse(url.reveal()))
+    throw new DatabaseRefusal('the PostgreSQL address is not a URL: postgresql://user:password@host:5432/database')
   const client = new pg.Client(postgresqlOptions(url))
-  await client.connect()
+  await client.connect().catch((error: unknown) => {
+    throw unreachable('PostgreSQL', url, error)
+  })
   const execute = async (sql: string): Promise<void> => {
     await client.query(sql)
   }
@@ -133,7 +146,9 @@ const doneAlready = new Set([1050, 1060, 1061, 1091, 1826])
 
 async function mysql({ url }: Extract<DatabaseConfig, { kind: 'mysql' }>): Promise<MigrationConnection> {
   const [mariadb, { mysqlOptions }] = await Promise.all([import('mariadb'), import('./drivers/mysql.ts')])
-  const connection = await mariadb.createConnection(mysqlOptions(url))
+  const connection = await mariadb.createConnection(mysqlOptions(url)).catch((error: unknown) => {
+    throw unreachable('MySQL', url, error)
+  })
   const query = async (sql: string): Promise<readonly SqlRow[]> => {
     const rows: unknown = await connection.query(sql)
     return Array.isArray(rows) ? rows.map((row: SqlRow) => row) : []

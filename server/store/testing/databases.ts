@@ -18,13 +18,6 @@ export interface TestServer {
   stop(): Promise<void>
 }
 
-/** A server that was started for tests on a free loopback port, with a folder of its own. */
-export interface ServerProcess {
-  url(database: string): string
-  create(database: string): Promise<void>
-  stop(): Promise<void>
-}
-
 /**
  * The databases that can be tested on this machine. What is missing is said; where CI is set, it is an error, because there every
  * database must be tested.

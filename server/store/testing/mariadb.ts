@@ -4,7 +4,7 @@ import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import * as mariadb from 'mariadb'
-import type { ServerProcess } from './databases.ts'
+import type { ServerProcess } from './server-process.ts'
 
 const run = promisify(execFile)
 

