@@ -82,4 +82,13 @@ describe('what a model’s name says about its provider', () => {
       sent ? false : undefined,
     )
   })
+
+  test.each([
+    ['gpt-5', 'on_demand', undefined],
+    ['llama-3.3-70b', 'on_demand', 'on_demand'],
+    ['llama-3.3-70b', 'standard_only', undefined],
+    ['gpt-5', 'flex', 'flex'],
+  ])('for %s the service tier %s: %s', (model, serviceTier, sent) => {
+    expect(encode({ model, serviceTier }).body.service_tier).toBe(sent)
+  })
 })

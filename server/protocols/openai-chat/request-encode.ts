@@ -7,7 +7,7 @@ import { effortFor, effortOfBudget, familyOf, type Family } from './families.ts'
 import { cacheMark, encodeMessages } from './message-encode.ts'
 import { fittingName } from './names.ts'
 import { present } from './present.ts'
-import { toolSchema } from './schema.ts'
+import { fitsStrict, toolSchema } from './schema.ts'
 
 /** The body for an upstream of this format. Nothing is invented that the target does not demand. */
 export function encodeRequest(request: ChatRequest, context: EncodeContext): JsonObject {
@@ -20,7 +20,7 @@ export function encodeRequest(request: ChatRequest, context: EncodeContext): Jso
     thinking: effort !== 'none',
   })
   const tools = encodeTools(request, family, context.loss)
-  const output = encodeOutput(request, family, messages)
+  const output = encodeOutput(request, messages, { family, loss: context.loss })
   return present<JsonObject>({
     model: request.model,
     messages: output.messages,
@@ -51,6 +51,8 @@ function encodeTools(request: ChatRequest, family: Family, loss: ReportLoss): Js
   }
 }
 
+const STRICT = 'OpenAI wants every object of a strict schema closed and all its properties required'
+
 interface ToolTarget {
   readonly family: Family
   readonly loss: ReportLoss
@@ -72,7 +74,9 @@ function encodeTool(tool: Tool, target: ToolTarget): JsonObject[] {
   const { schema, lost } = toolSchema(fn.parameters)
   for (const word of lost)
     target.loss({ field: `${target.at}.parameters.${word}`, reason: 'not accepted at the top of a tool schema' })
-  const { description, strict } = fn
+  const { description } = fn
+  const strict = fn.strict === true && target.family.openai && !fitsStrict(schema) ? undefined : fn.strict
+  if (strict !== fn.strict) target.loss({ field: `${target.at}.strict`, reason: STRICT })
   const name = fittingName(fn.name)
   return [{ type: 'function', function: { name, description, parameters: schema, strict }, ...marks }]
 }
@@ -116,7 +120,7 @@ function encodeSampling(request: ChatRequest, family: Family, loss: ReportLoss):
     frequency_penalty: sampling.frequencyPenalty,
     presence_penalty: sampling.presencePenalty,
     logprobs: sampling.logprobs,
-    top_logprobs: sampling.topLogprobs,
+    top_logprobs: sampling.logprobs === true ? sampling.topLogprobs : undefined,
   }
   if ((sampling.stop?.length ?? 0) > MOST_STOPS)
     loss({ field: 'stop', reason: `only ${MOST_STOPS} stop sequences are accepted` })
@@ -160,11 +164,18 @@ interface Output {
   readonly format: JsonObject | undefined
 }
 
-function encodeOutput(request: ChatRequest, family: Family, messages: readonly JsonObject[]): Output {
+function encodeOutput(
+  request: ChatRequest,
+  messages: readonly JsonObject[],
+  { family, loss }: { readonly family: Family; readonly loss: ReportLoss },
+): Output {
   const { output } = request
   if (output === undefined) return { messages, format: undefined }
   if (output.type === 'json-schema' && !family.jsonObjectOnly)
-    return { messages, format: { type: 'json_schema', json_schema: jsonSchema(output) } }
+    return {
+      messages,
+      format: { type: 'json_schema', json_schema: jsonSchema(output, loosened(output, family, loss)) },
+    }
   const format = { type: 'json_object' }
   const words =
     output.type === 'json-schema'
@@ -175,39 +186,50 @@ function encodeOutput(request: ChatRequest, family: Family, messages: readonly J
   return { messages: said ? messages : [{ role: 'system', content: words }, ...messages], format }
 }
 
-function jsonSchema(output: Extract<OutputShape, { type: 'json-schema' }>): JsonObject {
+type SchemaShape = Extract<OutputShape, { type: 'json-schema' }>
+
+function loosened(output: SchemaShape, family: Family, loss: ReportLoss): boolean | undefined {
+  if (output.strict !== true || !family.openai || fitsStrict(output.schema)) return output.strict
+  loss({ field: 'response_format.strict', reason: STRICT })
+  return undefined
+}
+
+function jsonSchema(output: SchemaShape, strict: boolean | undefined): JsonObject {
   const name = output.name.replace(/[^a-zA-Z0-9_-]/g, '_').slice(0, 64)
   return {
     name: name === '' ? 'response' : name,
     description: output.description,
     schema: output.schema,
-    strict: output.strict,
+    strict,
   }
 }
 
-const SERVICE_TIERS = new Set(['auto', 'default', 'flex', 'scale', 'priority', 'on_demand', 'performance'])
-/** OpenAI refuses longer values. */
-const LONGEST_USER = 64
+const OPENAI_TIERS = new Set(['auto', 'default', 'flex', 'scale', 'priority'])
+/** Groq adds two: https://console.groq.com/docs/service-tiers */
+const SERVICE_TIERS = new Set([...OPENAI_TIERS, 'on_demand', 'performance'])
+/** OpenAI refuses longer users and cache keys. */
+const LONGEST_ID = 64
 
 function encodeAccount(request: ChatRequest, family: Family, loss: ReportLoss): JsonObject {
   const { metadata, serviceTier, cacheKey, native } = request
   const stored = native?.format === 'openai-chat' && native.fields.store === true
   if (metadata?.labels !== undefined && !stored)
     loss({ field: 'metadata', reason: 'accepted only for answers that are stored' })
-  const tier = serviceTier === undefined || !SERVICE_TIERS.has(serviceTier) ? undefined : serviceTier
+  const tiers = family.openai ? OPENAI_TIERS : SERVICE_TIERS
+  const tier = serviceTier === undefined || !tiers.has(serviceTier) ? undefined : serviceTier
   if (tier !== serviceTier) loss({ field: 'service_tier', reason: `OpenAI Chat has no tier '${serviceTier ?? ''}'` })
   if (cacheKey !== undefined && !family.cacheKey)
     loss({ field: 'prompt_cache_key', reason: 'not every upstream of this format accepts it' })
   return {
-    user: metadata?.userId === undefined ? undefined : shortUser(metadata.userId),
+    user: metadata?.userId === undefined ? undefined : shortId(metadata.userId),
     metadata: stored ? metadata?.labels : undefined,
     service_tier: tier,
-    prompt_cache_key: family.cacheKey ? cacheKey : undefined,
+    prompt_cache_key: family.cacheKey && cacheKey !== undefined ? shortId(cacheKey) : undefined,
   }
 }
 
-function shortUser(id: string): string {
-  return id.length <= LONGEST_USER ? id : hash('sha256', id, 'hex')
+function shortId(id: string): string {
+  return id.length <= LONGEST_ID ? id : hash('sha256', id, 'hex')
 }
 
 /** Fields that OpenAI's two formats share by name: they need no place in the model. */

@@ -76,3 +76,23 @@ function asJsonList(value: Json | undefined): readonly Json[] | undefined {
 function isJsonList(value: Json | undefined): value is readonly Json[] {
   return Array.isArray(value)
 }
+
+/**
+ * Whether a schema keeps what OpenAI demands of `strict`: every object closed, all its properties required. Anthropic's strict tools
+ * may have optional properties. https://platform.openai.com/docs/guides/structured-outputs#supported-schemas
+ */
+export function fitsStrict(value: Json | undefined, depth = 0): boolean {
+  if (depth > DEEPEST) return true
+  const list = asJsonList(value)
+  if (list !== undefined) return list.every((entry) => fitsStrict(entry, depth + 1))
+  const object = asObject(value)
+  if (object === undefined) return true
+  const properties = asObject(object.properties)
+  if (object.type === 'object' || properties !== undefined) {
+    const required = asJsonList(object.required) ?? []
+    if (object.additionalProperties !== false) return false
+    if (!Object.keys(properties ?? {}).every((name) => required.includes(name))) return false
+  }
+  const below = Object.entries(object).filter(([name]) => !DATA.has(name) && name !== 'properties')
+  return [...Object.entries(properties ?? {}), ...below].every(([, child]) => fitsStrict(child, depth + 1))
+}
