@@ -48,20 +48,21 @@ const decode: Record<SdkFormat, (where: Where, stream: boolean) => Promise<unkno
   async 'openai-chat'({ baseUrl, key, model }, stream) {
     const { chat } = new OpenAI({ baseURL: `${baseUrl}/v1`, apiKey: key, maxRetries: 0 })
     if (!stream) return chat.completions.create({ model, messages })
-    return collect(await chat.completions.create({ model, messages, stream }))
+    const chunks = await collect(await chat.completions.create({ model, messages, stream }))
+    return { chunks, helped: await settled(chat.completions.stream({ model, messages }).finalChatCompletion()) }
   },
   async 'openai-responses'({ baseUrl, key, model }, stream) {
     const { responses } = new OpenAI({ baseURL: `${baseUrl}/v1`, apiKey: key, maxRetries: 0 })
     if (!stream) return responses.create({ model, input: 'hello' })
-    return collect(await responses.create({ model, input: 'hello', stream }))
+    const events = await collect(await responses.create({ model, input: 'hello', stream }))
+    return { events, helped: await settled(responses.stream({ model, input: 'hello' }).finalResponse()) }
   },
   async anthropic({ baseUrl, key, model }, stream) {
     const client = new Anthropic({ baseURL: baseUrl, apiKey: key, maxRetries: 0 })
     const request = { model, max_tokens: 100, messages }
     if (!stream) return client.messages.create(request)
     const events = await collect(await client.messages.create({ ...request, stream }))
-    const message = await client.messages.stream(request).finalMessage()
-    return { events, message }
+    return { events, helped: await settled(client.messages.stream(request).finalMessage()) }
   },
   async gemini({ baseUrl, key, model }, stream) {
     const client = new GoogleGenAI({ apiKey: key, httpOptions: { baseUrl } })
@@ -75,6 +76,10 @@ const decode: Record<SdkFormat, (where: Where, stream: boolean) => Promise<unkno
 function answerOf(response: object): object {
   return { ...response, sdkHttpResponse: undefined }
 }
+
+/** The SDKs' helpers are stricter than their streams: what they throw on a recording is compared as well. */
+const settled = (work: Promise<unknown>): Promise<unknown> =>
+  work.catch((error: unknown) => ({ thrown: error instanceof Error ? error.message : String(error) }))
 
 /** What an SDK throws on a recording is compared as well. */
 async function outcome(format: SdkFormat, where: Where, stream: boolean): Promise<unknown> {
