@@ -54,7 +54,7 @@ class HangUp implements AbortSignalLike {
   }
 }
 
-export const requestIdHeader = 'x-octopus-request-id'
+const requestIdHeader = 'x-octopus-request-id'
 
 /** Serves one relay request to its end: never rejects, and closes its journal exactly once. */
 export async function serveRelay(environment: RelayEnvironment, incoming: RelayRequest): Promise<void> {
