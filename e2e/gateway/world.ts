@@ -1,13 +1,5 @@
-import {
-  agentSession,
-  startFakeUpstream,
-  wireFormats,
-  type FakeUpstream,
-  type WireFormat,
-} from '../fake-upstream/index.ts'
+import { startFakeUpstream, wireFormats, type FakeUpstream, type WireFormat } from '../fake-upstream/index.ts'
 import { launchGateway, type LaunchOptions, type RunningGateway } from './launch.ts'
-
-export { agentSession }
 
 /** The key that clients present in these tests. */
 export const gatewayKey = `sk-octopus-${'e2e'.repeat(16)}`
