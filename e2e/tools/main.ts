@@ -1,0 +1,122 @@
+import { parseArgs } from 'node:util'
+import type { FakeUpstream } from '../fake-upstream/index.ts'
+import { Management } from '../gateway/management.ts'
+import { channel, emptyProvision, startWorld, type Provision } from '../gateway/world.ts'
+import { runCell, taskNames, type Cell, type CellResult, type Upstream } from './cell.ts'
+import { install, type Installed } from './install.ts'
+import { ScriptedUpstream } from './scripted-upstream.ts'
+import { printTable, type LoggedRequest, type LogRow } from './table.ts'
+import { codingTools, type CodingTool } from './tools.ts'
+
+/**
+ * The real coding tools, from npm, each with a small task through every format of upstream: `npm run tools`.
+ * `--tool WORD` and `--upstream WORD` choose by name, `--task` by task; `--latest` takes the newest versions; `--verbose` shows
+ * what a failing tool said.
+ */
+const { values } = parseArgs({
+  options: {
+    tool: { type: 'string', default: '' },
+    upstream: { type: 'string', default: '' },
+    task: { type: 'string', default: '' },
+    latest: { type: 'boolean', default: false },
+    verbose: { type: 'boolean', default: false },
+    'at-once': { type: 'string', default: '2' },
+  },
+})
+
+/** Models whose names bring out what their providers demand. */
+const upstreams: readonly Upstream[] = [
+  { label: 'openai-chat', format: 'openai-chat', model: 'gpt-5.2' },
+  { label: 'openai-responses', format: 'openai-responses', model: 'gpt-5.5' },
+  { label: 'anthropic', format: 'anthropic', model: 'claude-opus-4-8' },
+  { label: 'gemini', format: 'gemini', model: 'gemini-3.1-pro-preview' },
+  { label: 'antigravity', format: 'antigravity', model: 'gemini-3-pro-high' },
+  { label: 'antigravity, Claude', format: 'antigravity', model: 'claude-opus-4-6-thinking' },
+]
+
+const chosen = (names: readonly string[], word: string): boolean =>
+  names.some((name) => name.toLowerCase().includes(word.toLowerCase()))
+
+const cells: readonly Cell[] = codingTools
+  .filter((tool) => chosen([tool.name], values.tool))
+  .flatMap((tool, row) =>
+    taskNames
+      .filter((task) => (task === 'patch') === (tool.patching !== undefined) && chosen([task], values.task))
+      .flatMap((task) =>
+        upstreams
+          .filter(({ label }) => chosen([label], values.upstream))
+          .map((upstream, column) => ({ id: `cell-${row}-${task}-${column}`, tool, task, upstream })),
+      ),
+  )
+const tools = [...new Set(cells.map(({ tool }) => tool))]
+
+const keyOf = ({ id }: Cell): string => `sk-octopus-${id.replaceAll(/[^a-z0-9]/g, '').padEnd(48, 'x')}`
+
+function provision(upstream: FakeUpstream): Provision {
+  return {
+    ...emptyProvision(),
+    channels: cells.map((cell) =>
+      channel(upstream, cell.upstream.format, { name: cell.id, models: [cell.upstream.model] }),
+    ),
+    groups: cells.map(({ id, upstream: { model } }) => ({ name: id, items: [{ channel: id, model }] })),
+    apiKeys: cells.map((cell) => ({ name: cell.id, key: keyOf(cell), modelMapping: { [cell.tool.model]: cell.id } })),
+  }
+}
+
+/** A tool's programs, or why there are none. */
+async function installAll(): Promise<ReadonlyMap<CodingTool, Installed | string>> {
+  const found = new Map<CodingTool, Installed | string>()
+  const seen = new Map<string, Promise<Installed | string>>()
+  for (const tool of tools) {
+    const wanted = { ...tool.package, ...(values.latest && { version: 'latest' }) }
+    const installing =
+      seen.get(wanted.name) ??
+      install(wanted).catch((error: unknown) => (error instanceof Error ? error.message : String(error)))
+    seen.set(wanted.name, installing)
+    const installed = await installing
+    found.set(tool, installed)
+    console.log(`${tool.name}: ${typeof installed === 'string' ? installed : installed.version}`)
+  }
+  return found
+}
+
+const installed = await installAll()
+const world = await startWorld(provision)
+try {
+  const scripts = new ScriptedUpstream(
+    world.upstream,
+    upstreams.map(({ model }) => model),
+  )
+  const waiting = [...cells]
+  const results: CellResult[] = []
+  const work = async (): Promise<void> => {
+    for (let cell = waiting.shift(); cell !== undefined; cell = waiting.shift()) {
+      const program = installed.get(cell.tool)
+      if (program === undefined || typeof program === 'string') continue
+      const result = await runCell(cell, {
+        scripts,
+        installed: program,
+        address: { url: world.gateway.url, key: keyOf(cell) },
+      })
+      const refused = world.upstream.requests.filter(({ at }) => at === cell.id).flatMap(({ violations }) => violations)
+      const faults = [...result.faults, ...new Set(refused)]
+      results.push({ ...result, faults })
+      console.log(
+        `${faults.length === 0 ? 'ok  ' : 'FAIL'} ${cell.tool.name} → ${cell.upstream.label}, ${cell.task} (${result.ended.seconds.toFixed(1)} s) ${faults.join('; ')}`,
+      )
+      if (faults.length > 0 && values.verbose) console.log(`${result.ended.stdout}\n${result.ended.stderr}`)
+    }
+  }
+  await Promise.all(Array.from({ length: Number(values['at-once']) }, work))
+
+  const management = await Management.login(world.gateway, world.gateway.adminPassword)
+  const logs = await Promise.all(
+    (await management.logs<LogRow>()).map(async (row): Promise<LoggedRequest> =>
+      row.lossCount === 0 ? { ...row, losses: [] } : management.get(`/logs/${row.id}`),
+    ),
+  )
+  const good = printTable({ cells, results, installed, upstreams, logs })
+  process.exitCode = good ? 0 : 1
+} finally {
+  await world.close()
+}
