@@ -241,6 +241,22 @@ describe('rules', () => {
     ])
   })
 
+  it.each([
+    ['text', { type: 'text', text: 'First you' }],
+    ['a call', { type: 'tool-call', id: 'a', name: 'f', arguments: '{}' }],
+  ] as const)('a refusal that stops %s does not read as a normal end', (_, part) => {
+    const refused: ChatResponse = { ...answer(part), finish: { reason: 'refusal' } }
+    const fields = { status: 'incomplete', incomplete_details: { reason: 'content_filter' } }
+    expect(codec.encodeResponse(refused, request)).toMatchObject(fields)
+    expect(check(encode(replay(refused)))).toMatchObject(fields)
+  })
+
+  it('a refusal after thoughts alone is told in words', () => {
+    const refused: ChatResponse = { ...answer({ type: 'reasoning', text: 'Hm' }), finish: { reason: 'refusal' } }
+    expect(outputOf(refused)).toMatchObject([{ type: 'reasoning' }, { content: [{ type: 'refusal' }] }])
+    expect(check(encode(replay(refused)))).toMatchObject({ status: 'completed' })
+  })
+
   it('only the first of several answers is told', () => {
     const first = answer({ type: 'text', text: 'one' })
     const alternatives = [{ content: [{ type: 'text', text: 'two' } as const], finish: { reason: 'stop' } as const }]

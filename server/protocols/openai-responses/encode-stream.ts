@@ -8,6 +8,7 @@ import { deltaFrame, EventLog, NO_FRAME, type Frame } from './event-log.ts'
 import {
   annotationOf,
   callItem,
+  cutFields,
   logprobsOf,
   messageItem,
   responseObject,
@@ -38,6 +39,7 @@ export class ResponsesEncoder implements StreamEncoder {
   #block: OpenBlock | undefined
   #usage: Usage | undefined
   #serviceTier: string | undefined
+  #refused = false
   #final: JsonObject | undefined
 
   constructor(request: ChatRequest) {
@@ -171,11 +173,9 @@ export class ResponsesEncoder implements StreamEncoder {
         block.text.push(event.text)
         this.#log.say(block.frame, event.text)
         return
-      case 'call': {
-        const text = block.unwrapper === undefined ? event.text : block.unwrapper.push(event.text)
-        this.#callText(block, text)
+      case 'call':
+        this.#callText(block, block.unwrapper?.push(event.text) ?? event.text)
         return
-      }
       case 'media':
       case undefined:
         return
@@ -203,6 +203,7 @@ export class ResponsesEncoder implements StreamEncoder {
     }
     const at = this.#partPlace(this.#message)
     this.#log.emit('response.content_part.added', { ...at, part: textPart(block, '') })
+    if (block.refusal) this.#refused = true
     const type = block.refusal ? 'response.refusal.delta' : 'response.output_text.delta'
     return deltaFrame(type, block.refusal ? at : { ...at, logprobs: [] })
   }
@@ -326,34 +327,35 @@ export class ResponsesEncoder implements StreamEncoder {
 
   #finish(finish: Finish): void {
     if (this.#block !== undefined) this.#close(undefined)
-    if (finish.reason === 'refusal' && this.#output.length === 0 && this.#message === undefined) this.#refuse()
-    const cut = finish.reason === 'length' || finish.reason === 'content-filter'
+    const reason = finish.reason === 'refusal' ? this.#refuse() : finish.reason
+    const cut = reason === 'length' || reason === 'content-filter'
     this.#endMessage(cut ? 'incomplete' : 'completed')
-    switch (finish.reason) {
+    switch (reason) {
       case 'length':
-      case 'content-filter': {
-        const reason = finish.reason === 'length' ? 'max_output_tokens' : 'content_filter'
-        this.#terminal('response.incomplete', { status: 'incomplete', incomplete_details: { reason } })
+      case 'content-filter':
+        this.#terminal('response.incomplete', cutFields(reason))
         return
-      }
       case 'error': {
         const error = new RelayError('upstream_failed', `the upstream gave up: ${finish.raw ?? 'no reason given'}`)
         this.#terminal('response.failed', { status: 'failed', error: failedError(error) })
         return
       }
-      case 'stop':
-      case 'tool-calls':
-      case 'refusal':
-      case 'other':
+      default:
         this.#terminal('response.completed', { status: 'completed' })
     }
   }
 
-  /** Other formats refuse by a word in the finish alone; a Responses client looks for a refusal part. */
-  #refuse(): void {
+  /**
+   * Other formats refuse by a word in the finish alone; a Responses client looks for a refusal part. Where the answer had begun
+   * before it was stopped, such a part would read as its end: it is cut by a filter then.
+   */
+  #refuse(): 'refusal' | 'content-filter' {
+    const answered = this.#message !== undefined || this.#output.some(({ type }) => type !== 'reasoning')
+    if (answered) return this.#refused ? 'refusal' : 'content-filter'
     this.#open({ type: 'text', refusal: true })
     this.#delta({ type: 'block-delta', index: 0, text: 'The model refused to answer.' })
     this.#close(undefined)
+    return 'refusal'
   }
 
   #terminal(type: string, fields: JsonObject): void {

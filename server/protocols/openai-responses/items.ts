@@ -90,6 +90,12 @@ export function responseObject(request: ChatRequest, head: ResponseHead): JsonOb
   }
 }
 
+/** What a response object says of an answer that was cut. */
+export function cutFields(reason: 'length' | 'content-filter'): JsonObject {
+  const word = reason === 'length' ? 'max_output_tokens' : 'content_filter'
+  return { status: 'incomplete', incomplete_details: { reason: word } }
+}
+
 export const summaryPlace = ({ id, index }: Place): JsonObject => ({
   item_id: id,
   output_index: index,
