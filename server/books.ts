@@ -7,6 +7,7 @@ import { Live } from './accounting/live.ts'
 import { cost, PriceBook } from './accounting/pricing.ts'
 import { openSpool } from './accounting/spool.ts'
 import type { Logger } from './config.ts'
+import { MODEL_NAME_CAP } from './relay/access.ts'
 import type { Bookkeeping, Journal } from './relay/journal.ts'
 import type { Store } from './store/store.ts'
 import { channelTypes } from './upstream/channel-types.ts'
@@ -84,8 +85,8 @@ export async function openBooks(store: Store, { log, dataDir, undo }: Surroundin
     begin: ({ arrival, caller }) =>
       live.begin({
         id: arrival.id,
-        model: arrival.model,
-        groupName: arrival.model,
+        model: arrival.model.slice(0, MODEL_NAME_CAP),
+        groupName: arrival.model.slice(0, MODEL_NAME_CAP),
         apiKeyName: caller?.name ?? '',
         clientSoftware: arrival.headers['user-agent'] ?? '',
         at: arrival.at,

@@ -147,6 +147,14 @@ export const failures = {
     anthropic: 'api_error',
     google: 'INTERNAL',
   },
+  /** Properly ended, but with nothing in it. Where nobody does better, a client of the same format gets it as it is. */
+  empty_answer: {
+    status: 502,
+    scope: 'channel',
+    openai: ['server_error', 'upstream_failed'],
+    anthropic: 'api_error',
+    google: 'INTERNAL',
+  },
   upstream_timeout: {
     status: 504,
     scope: 'channel',

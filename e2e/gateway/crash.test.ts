@@ -53,7 +53,7 @@ async function ask(gateway: RunningGateway, stream: boolean): Promise<string | n
     const id = response.headers.get('x-octopus-request-id')
     const decoder = new TextDecoder()
     for await (const chunk of response.body ?? []) {
-      text += decoder.decode(chunk as Uint8Array, { stream: true })
+      text += decoder.decode(chunk, { stream: true })
       // the terminal event itself is the end for a client, whatever becomes of the connection after it
       if (stream && text.includes('data: [DONE]\n\n')) return id
     }

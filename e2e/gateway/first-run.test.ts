@@ -104,7 +104,8 @@ describe('a start that cannot be', () => {
     ],
     ['a weak passphrase', [], { OCTOPUS_SECRET_KEY: 'short' }, /OCTOPUS_SECRET_KEY is too short/],
     ['a provision file that is not there', ['--provision', '/nowhere.json'], {}, /provision file cannot be read/],
-  ])('says what is wrong: %s', async (name, args, env, message) => {
+  ])('says what is wrong: %s', async (...row) => {
+    const [name, args, env, message] = row
     const { code, stderr } = await fails(['--data', dir(name.replaceAll(' ', '-')), ...args], env)
     expect(stderr).toMatch(message)
     expect(stderr, 'a sentence, not a stack').not.toMatch(/\n\s+at /)

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import { RelayError } from '../errors.ts'
 import type { Protocol } from '../protocols/codec.ts'
 import { admit, corsHeaders, factsOf, type Policy, type RouteClass } from './guard.ts'
+import { newRequestId } from '../relay/request-id.ts'
 import { headerMap, sendError, serveRelay, type RelayEnvironment } from './relay-routes.ts'
 import { matchRoute, type Matched } from './routes.ts'
 
@@ -10,6 +11,8 @@ import { matchRoute, type Matched } from './routes.ts'
 const KEEP_ALIVE_MS = 120_000
 /** Node's default of 16 KB is short for long cookies and custom headers; a megabyte is an attack. */
 const MAX_HEADER_BYTES = 64 * 1024
+/** Up to here Node reads them all the same, so that the caller can be told in its own dialect. */
+const PARSED_HEADER_BYTES = 2 * 1024 * 1024
 
 export interface FrontParts {
   readonly relay: RelayEnvironment
@@ -34,7 +37,7 @@ export interface CatalogueRequest {
 /** The one listener: relay routes are answered here at once, everything else by the Express app behind it. */
 export function createFront(parts: FrontParts): Server {
   const server = createServer(
-    { keepAliveTimeout: KEEP_ALIVE_MS, requestTimeout: 0, maxHeaderSize: MAX_HEADER_BYTES, noDelay: true },
+    { keepAliveTimeout: KEEP_ALIVE_MS, requestTimeout: 0, maxHeaderSize: PARSED_HEADER_BYTES, noDelay: true },
     (request, response) => {
       serve(parts, request, response)
     },
@@ -63,9 +66,14 @@ function serve(parts: FrontParts, request: IncomingMessage, response: ServerResp
   const facts = factsOf(request, classOf(matched), matched.kind === 'passthrough')
   const policy = parts.policy()
   const refusal = admit(facts, policy)
-  const refuse = (error: RelayError): void => sendError(error, { response, protocol, journal: null, id: '' })
+  const refuse = (error: RelayError): void =>
+    sendError(error, { response, protocol, journal: null, id: newRequestId(Date.now()) })
   if (refusal !== null) {
     refuse(new RelayError(refusal.code, refusal.message))
+    return
+  }
+  if (headerBytes(request) > MAX_HEADER_BYTES) {
+    refuse(headersTooLarge())
     return
   }
   if (facts.origin !== null)
@@ -108,6 +116,15 @@ function serve(parts: FrontParts, request: IncomingMessage, response: ServerResp
   }
 }
 
+function headerBytes({ rawHeaders }: IncomingMessage): number {
+  let bytes = 0
+  for (const text of rawHeaders) bytes += text.length
+  return bytes
+}
+
+const headersTooLarge = (): RelayError =>
+  new RelayError('headers_too_large', `the request's headers are larger than ${MAX_HEADER_BYTES / 1024} KB`)
+
 const classOf = (matched: Matched): RouteClass =>
   matched.kind === 'health' || matched.kind === 'alive' ? 'public' : 'relay'
 
@@ -145,10 +162,10 @@ function refuseGarbage(parts: FrontParts, error: ClientError, socket: Socket): v
   }
   const path = /^[A-Z]+ (\/\S*)/.exec(error.rawPacket?.toString('latin1', 0, 2048) ?? '')?.[1]
   const matched = path === undefined ? null : matchRoute({ method: 'POST', url: path, headers: {} }, parts.protocols)
-  const tooLong = error.code === 'HPE_HEADER_OVERFLOW'
-  const told = tooLong
-    ? new RelayError('headers_too_large', `the request's headers are larger than ${MAX_HEADER_BYTES / 1024} KB`)
-    : new RelayError('invalid_request', 'this is not a valid HTTP request')
+  const told =
+    error.code === 'HPE_HEADER_OVERFLOW'
+      ? headersTooLarge()
+      : new RelayError('invalid_request', 'this is not a valid HTTP request')
   writeRaw(socket, told, matched?.protocol ?? parts.fallback)
 }
 

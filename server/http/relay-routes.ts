@@ -212,6 +212,7 @@ function sendStream(
     protocol,
     route,
     pump,
+    encoded: outcome.encoded,
     wheel: environment.wheel,
     keepAliveMs: incoming.raw === undefined ? environment.limits().keepAliveMs : 0,
     pause: () => attempt.pause(),
@@ -258,8 +259,26 @@ export function sendError(
     // a body that was not read to its end cannot be followed by another request on this connection
     ...(response.req.complete ? {} : { connection: 'close' }),
   })
-  response.end(body)
-  if (!response.req.complete) response.req.resume()
+  if (response.req.complete) response.end(body)
+  else lingeringEnd(response, body)
+}
+
+/** How long a client may go on sending a body that nobody wants, so that it comes to read why. */
+const LINGER_MS = 2000
+
+/**
+ * Ending at once would close the socket with unread bytes in it, and the client's system would throw our answer away with a reset
+ * (RFC 9112, 9.6): what still comes is read and dropped for a while first.
+ */
+function lingeringEnd(response: ServerResponse, body: Buffer): void {
+  const { req } = response
+  response.write(body)
+  const end = (): void => {
+    clearTimeout(patience)
+    response.end()
+  }
+  const patience = setTimeout(end, LINGER_MS)
+  req.once('end', end).once('close', end).resume()
 }
 
 /** A request's headers as they are: Node joins repeated ones already, and only `set-cookie`, which no client sends, comes as a list. */

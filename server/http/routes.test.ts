@@ -72,6 +72,7 @@ describe('GET', () => {
   it.each([
     ['/v1/models', {}, 'openai-chat models *'],
     ['/v1/models', { 'anthropic-version': '2023-06-01' }, 'anthropic models *'],
+    ['/v1/models', { 'x-goog-api-key': 'k' }, 'gemini models *'],
     ['/v1/models/vendor/model', {}, 'openai-chat models vendor/model'],
     ['/v1/models/vendor%2Fmodel', {}, 'openai-chat models vendor/model'],
     ['/v1/v1/models', {}, 'openai-chat models *'],

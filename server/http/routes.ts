@@ -83,13 +83,16 @@ function matchPath(at: {
   return matchPassthrough(at)
 }
 
-/** The list's dialect: Gemini's below `/v1beta`, Anthropic's when its version header is sent, else OpenAI's. */
+/**
+ * The list's dialect: Gemini's below `/v1beta` or when its key header is sent (@google/genai may be set to `/v1`), Anthropic's when its
+ * version header is sent, else OpenAI's.
+ */
 function listingProtocol(
   protocols: readonly Protocol[],
   asked: { readonly version: string; readonly headers: IncomingMessage['headers'] },
 ): Protocol | null {
-  const family =
-    asked.version === 'v1beta' ? 'google' : asked.headers['anthropic-version'] === undefined ? 'openai' : 'anthropic'
+  const google = asked.version === 'v1beta' || asked.headers['x-goog-api-key'] !== undefined
+  const family = google ? 'google' : asked.headers['anthropic-version'] === undefined ? 'openai' : 'anthropic'
   return protocols.find((protocol) => protocol.family === family) ?? null
 }
 

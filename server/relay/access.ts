@@ -41,12 +41,23 @@ export function authenticate(configuration: Configuration, presented: readonly s
   throw new RelayError('unauthenticated', 'the API key is not known to this gateway: copy it again from Octopus')
 }
 
+/** Names of groups and aliases are shorter; what is longer is kept out of wildcards, logs and answers. */
+export const MODEL_NAME_CAP = 256
+
 /**
  * The group behind a public model name: the key's mapping, then the exact name, an alias, an alias with `*`, and last
  * `channel/model` where that is switched on.
  * @throws RelayError `model_not_found`, `forbidden`
  */
 export function resolveGroup(configuration: Configuration, model: string, caller: ApiKey): Group {
+  if (model.length > MODEL_NAME_CAP)
+    throw new RelayError(
+      'invalid_request',
+      `'model' is longer than ${MODEL_NAME_CAP} characters: no model has such a name`,
+      {
+        param: 'model',
+      },
+    )
   const wanted = Object.hasOwn(caller.modelMapping, model) ? (caller.modelMapping[model] ?? model) : model
   const group = findGroup(configuration, wanted)
   if (group === undefined) {

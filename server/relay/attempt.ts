@@ -1,14 +1,16 @@
 import { gunzipSync, brotliDecompressSync, inflateSync, zstdDecompressSync } from 'node:zlib'
 import { RelayError } from '../errors.ts'
-import type { Loss, WireFormat } from '../model/request.ts'
-import type { Usage } from '../model/response.ts'
+import { collect, replay } from '../model/collect.ts'
+import type { ChatRequest, JsonObject, Loss, WireFormat } from '../model/request.ts'
+import type { ChatResponse, StreamEvent, Usage } from '../model/response.ts'
 import type { Protocol, RouteMatch } from '../protocols/codec.ts'
 import { asObject } from '../protocols/narrow.ts'
+import { decodeFrame, SseSplitter, type RawFrame } from '../protocols/sse.ts'
 import type { Exchange, ExchangeHandler, HeaderMap, Send, UpstreamRequest } from '../upstream/exchange.ts'
 import { clientHeaders } from '../upstream/target.ts'
 import type { Deadline, TimerWheel } from '../upstream/timer-wheel.ts'
 import type { Conversation } from './call.ts'
-import { ConvertPump, VerbatimPump, type Pump } from './pump.ts'
+import { ConvertPump, nothingCame, saysNothing, spoken, VerbatimPump, type Pump } from './pump.ts'
 import { RawPump } from './raw-pump.ts'
 
 /** An upstream's refusal needs no more room than this for its words. */
@@ -29,6 +31,8 @@ export interface AttemptPlan {
   readonly raw: boolean
   /** Set when the formats differ. */
   readonly conversation: Conversation | null
+  /** What the client asked, decoded: also for the rare same-format reply that has to be said anew. */
+  readonly asked: () => ChatRequest
   /** The channel's id as opaque thoughts carry it. */
   readonly origin: string
   readonly loss: (loss: Loss) => void
@@ -60,6 +64,8 @@ export type Outcome =
     }
   | {
       readonly kind: 'stream'
+      /** Said by our own encoder. */
+      readonly encoded: boolean
       readonly status: number
       readonly headers: Readonly<Record<string, string>>
       readonly pump: Pump
@@ -147,7 +153,7 @@ export class Attempt implements ExchangeHandler, Deadline {
     const out = pump.push(arrived.length === 1 ? first : Buffer.concat(arrived))
     if (!this.#settled) {
       if (pump.committed) this.#commit(pump)
-      else if (pump.failure !== null) {
+      else if (pump.failure !== null && pump.failure.kind !== 'empty_answer') {
         this.#fail(pump.failure)
         return
       }
@@ -173,7 +179,9 @@ export class Attempt implements ExchangeHandler, Deadline {
     const out = pump.end()
     if (!this.#settled) {
       if (!pump.committed) {
-        this.#fail(pump.failure ?? new RelayError('upstream_failed', 'the upstream sent an empty stream'))
+        const failure = pump.failure ?? nothingCame()
+        const { held } = pump
+        this.#fail(failure, failure.kind === 'empty_answer' && held !== null ? this.#words(held) : null)
         return
       }
       this.#commit(pump)
@@ -247,7 +255,8 @@ export class Attempt implements ExchangeHandler, Deadline {
     this.#settled = true
     this.at = this.#plan.endBy
     const headers = this.#plan.conversation === null ? clientHeaders(this.#headers) : streamHeaders
-    this.#settle({ kind: 'stream', status: this.status ?? 200, headers, pump })
+    const encoded = this.#plan.conversation !== null
+    this.#settle({ kind: 'stream', encoded, status: this.status ?? 200, headers, pump })
   }
 
   #give(bytes: Buffer | string): void {
@@ -308,66 +317,138 @@ export class Attempt implements ExchangeHandler, Deadline {
       this.#fail(new RelayError('upstream_failed', 'the upstream sent a damaged compressed reply', { cause }))
       return
     }
-    if (status < 200 || status >= 300) this.#refused(status, body, plain)
+    if (status < 200 || status >= 300) this.#refused({ status, body, plain })
     else if (this.#plan.stream) this.#notAStream(plain)
-    else this.#whole(status, body, plain)
+    else this.#whole({ status, body, plain })
   }
 
-  #refused(status: number, body: Buffer, plain: Buffer): void {
+  #refused({ status, body, plain }: WholeReply): void {
     const { upstream } = this.#plan
     const error = upstream.decodeError(status, this.#headers, plain.toString('utf8'))
-    this.#fail(error, { format: upstream.format, status, headers: clientHeaders(this.#headers), body })
+    this.#fail(error, this.#words(body))
   }
 
-  /** A stream was asked for and something else came. An error body behind a 200 is told in its own words. */
+  /** What the upstream said, for a client that speaks its format. */
+  #words(body: Buffer): UpstreamWords {
+    return {
+      format: this.#plan.upstream.format,
+      status: this.status ?? 502,
+      headers: clientHeaders(this.#headers),
+      body,
+    }
+  }
+
+  /**
+   * A stream was asked for and one piece came, as some compatible servers answer: an answer is said again as a stream, an error body
+   * behind a 200 is told in its own words.
+   */
   #notAStream(plain: Buffer): void {
-    const parsed = parseJson(plain)
-    const object = asObject(parsed)
-    const told = object === undefined ? undefined : this.#plan.upstream.summarise(object).error
-    const type = this.#headers['content-type'] ?? 'no content type'
-    this.#fail(told ?? new RelayError('upstream_failed', `the upstream answered a stream request with ${type}`))
+    const { upstream, client } = this.#plan
+    const object = asObject(parseJson(plain))
+    const summary = object === undefined ? undefined : upstream.summarise(object)
+    if (object === undefined || summary === undefined || summary.error !== undefined || summary.empty) {
+      const type = this.#headers['content-type'] ?? 'no content type'
+      const wrongType = new RelayError('upstream_failed', `the upstream answered a stream request with ${type}`)
+      this.#fail(summary?.error ?? (summary?.empty === true ? nothingCame() : wrongType))
+      return
+    }
+    this.#convert(() => {
+      const request = this.#plan.asked()
+      const encoder = client.codec.encodeStream(request)
+      let text = ''
+      for (const event of replay(this.#decoded(object))) text += encoder.push(event)
+      this.#early.push(text + encoder.end())
+      this.#ended = { error: null }
+      const pump = spoken(summary.usage, plain.toString('utf8', 0, SAMPLE_CAP_BYTES))
+      return { kind: 'stream', encoded: true, status: 200, headers: streamHeaders, pump }
+    })
   }
 
-  #whole(status: number, body: Buffer, plain: Buffer): void {
-    const { upstream, client, conversation, origin, loss, fallback } = this.#plan
+  /** One piece was asked for and a stream came: its events are put together. */
+  #notWhole(plain: Buffer): void {
+    const { upstream, client, origin, loss } = this.#plan
+    this.#convert(() => {
+      const request = this.#plan.asked()
+      const decoder = upstream.codec.decodeStream({ origin, loss, request })
+      const events: StreamEvent[] = []
+      const splitter = new SseSplitter()
+      const take = (raw: RawFrame): void => void events.push(...decoder.push(decodeFrame(raw)))
+      splitter.push(plain, take)
+      splitter.end(take)
+      events.push(...decoder.end())
+      const response = this.#named(collect(events))
+      if (saysNothing(response)) throw nothingCame()
+      const body = Buffer.from(JSON.stringify(client.codec.encodeResponse(response, request)), 'utf8')
+      const sample = (): string => plain.toString('utf8', 0, SAMPLE_CAP_BYTES)
+      return { kind: 'whole', status: 200, headers: jsonHeaders, body, usage: response.usage, sample }
+    })
+  }
+
+  #whole({ status, body, plain }: WholeReply): void {
+    const { upstream, client, conversation } = this.#plan
     const object = asObject(parseJson(plain))
     if (object === undefined) {
-      this.#fail(
-        new RelayError('upstream_failed', 'the upstream answered 200 with something that is not a JSON object'),
-      )
+      if (isEventStream(this.#headers['content-type'] ?? '')) this.#notWhole(plain)
+      else
+        this.#fail(
+          new RelayError('upstream_failed', 'the upstream answered 200 with something that is not a JSON object'),
+        )
       return
     }
     // a token count is no answer: it has neither text nor usage of its own
     const summary =
       this.#plan.operation === 'generate' ? upstream.summarise(object) : { usage: undefined, empty: false }
     if (summary.error !== undefined || summary.empty) {
-      this.#fail(
-        summary.error ?? new RelayError('upstream_failed', 'the upstream answered 200 without any answer in it'),
-      )
+      this.#fail(summary.error ?? nothingCame(), summary.error === undefined ? this.#words(body) : null)
       return
     }
-    this.#plan.wheel.drop(this)
-    this.#settled = true
-    const common = { status, usage: summary.usage, sample: () => plain.toString('utf8', 0, SAMPLE_CAP_BYTES) }
-    if (conversation === null) {
-      this.#settle({ kind: 'whole', ...common, headers: clientHeaders(this.#headers), body })
-      return
-    }
-    try {
-      const response = upstream.codec.decodeResponse(object, { origin, loss, request: conversation.request })
-      const named = {
-        ...response,
-        id: response.id === '' ? fallback.id : response.id,
-        createdAt: response.createdAt === 0 ? fallback.createdAt : response.createdAt,
-      }
-      const encoded = Buffer.from(JSON.stringify(client.codec.encodeResponse(named, conversation.request)), 'utf8')
-      this.#settle({ kind: 'whole', ...common, status: 200, headers: jsonHeaders, body: encoded })
-    } catch (cause) {
-      const error =
-        cause instanceof RelayError ? cause : new RelayError('internal', 'the reply could not be converted', { cause })
-      this.#settle({ kind: 'failed', error, words: null })
+    const common = { usage: summary.usage, sample: () => plain.toString('utf8', 0, SAMPLE_CAP_BYTES) }
+    this.#convert(() => {
+      if (conversation === null)
+        return { kind: 'whole', ...common, status, headers: clientHeaders(this.#headers), body }
+      const response = this.#decoded(object)
+      const encoded = Buffer.from(JSON.stringify(client.codec.encodeResponse(response, conversation.request)), 'utf8')
+      return { kind: 'whole', ...common, status: 200, headers: jsonHeaders, body: encoded }
+    })
+  }
+
+  #decoded(object: JsonObject): ChatResponse {
+    const { upstream, origin, loss } = this.#plan
+    const response = upstream.codec.decodeResponse(object, { origin, loss, request: this.#plan.asked() })
+    if (saysNothing(response)) throw nothingCame()
+    return this.#named(response)
+  }
+
+  /** Clients want an id and a time also where the upstream gave none. */
+  #named(response: ChatResponse): ChatResponse {
+    const { fallback } = this.#plan
+    return {
+      ...response,
+      id: response.id === '' ? fallback.id : response.id,
+      createdAt: response.createdAt === 0 ? fallback.createdAt : response.createdAt,
     }
   }
+
+  /** The whole reply is here: settles with what `make` gives, or with why it could not. */
+  #convert(make: () => Outcome): void {
+    try {
+      const outcome = make()
+      this.#plan.wheel.drop(this)
+      this.#settled = true
+      this.#settle(outcome)
+    } catch (cause) {
+      this.#fail(
+        cause instanceof RelayError ? cause : new RelayError('internal', 'the reply could not be converted', { cause }),
+      )
+    }
+  }
+}
+
+interface WholeReply {
+  readonly status: number
+  /** As it came, and decompressed. */
+  readonly body: Buffer
+  readonly plain: Buffer
 }
 
 function takeArrived(attempt: Attempt): void {

@@ -188,6 +188,7 @@ export function createGateway(parts: GatewayParts): Gateway {
       operation,
       raw: call.raw !== undefined,
       conversation,
+      asked: () => conversation?.request ?? call.conversation().request,
       origin,
       loss,
       fallback: { id: call.id, createdAt: Math.floor(call.at / 1000) },

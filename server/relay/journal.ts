@@ -4,6 +4,7 @@ import type { Loss } from '../model/request.ts'
 import type { Usage } from '../model/response.ts'
 import type { ApiKey, ChannelKey, Group } from '../store/configuration.ts'
 import type { HeaderMap } from '../protocols/codec.ts'
+import { MODEL_NAME_CAP } from './access.ts'
 import type { Attempt } from './attempt.ts'
 import type { Member } from './candidates.ts'
 
@@ -121,7 +122,7 @@ export class Journal {
       upstreamFormat: this.upstreamFormat,
       groupId: group?.id ?? null,
       groupName: group?.name ?? '',
-      requestedModel: arrival.model,
+      requestedModel: arrival.model.slice(0, MODEL_NAME_CAP),
       apiKeyId: caller?.id ?? null,
       apiKeyName: caller?.name ?? '',
       clientSoftware: softwareOf(arrival.headers),

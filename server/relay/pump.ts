@@ -1,6 +1,6 @@
 import { RelayError } from '../errors.ts'
 import type { ChatRequest, ReportLoss } from '../model/request.ts'
-import type { StreamEvent, Usage } from '../model/response.ts'
+import type { ChatResponse, StreamEvent, Usage } from '../model/response.ts'
 import type { Protocol, ReplyReader, StreamDecoder, StreamEncoder } from '../protocols/codec.ts'
 import { decodeFrame, SseSplitter, type RawFrame } from '../protocols/sse.ts'
 import { WholeFrames } from '../protocols/whole-frames.ts'
@@ -16,6 +16,8 @@ export interface Pump {
   end(): Buffer | string | null
   /** The connection broke or time ran out. Gives what tells the client so, where the pump can say it in the stream's own grammar. */
   break(error: RelayError): string | null
+  /** What was held back of a reply that never became worth committing to; null where it was not the client's own format. */
+  readonly held: Buffer | null
   /** The first meaningful event has come: from here on nothing can fail over. */
   readonly committed: boolean
   /** The terminal event has come: nothing of worth can follow. */
@@ -32,8 +34,8 @@ export interface Pump {
 const truncated = (): RelayError =>
   new RelayError('upstream_failed', 'the upstream ended its stream without saying that the answer is complete')
 
-const nothingCame = (): RelayError =>
-  new RelayError('upstream_failed', 'the upstream ended its stream without any answer in it')
+export const nothingCame = (): RelayError =>
+  new RelayError('empty_answer', 'the upstream answered 200 without any answer in it')
 
 /** Enough text for a fair estimate; the rest is extrapolated. */
 const SAMPLE_CAP = 32 * 1024
@@ -85,11 +87,12 @@ export class VerbatimPump implements Pump {
   end(): Buffer | null {
     this.#splitter.end(this.#see)
     if (this.failure === null) {
-      if (!this.committed) this.failure = nothingCame()
-      else if (!this.#reader.complete) this.failure = truncated()
+      if (!this.#reader.complete) this.failure = truncated()
+      else if (!this.committed) this.failure = nothingCame()
     }
     // the half of a frame that a cut leaves behind would only break the client's parser
-    const rest = this.failure === null || this.failureTold ? this.#frames.rest() : null
+    const proper = this.failure === null || this.failureTold || this.failure.kind === 'empty_answer'
+    const rest = proper ? this.#frames.rest() : null
     if (rest !== null) {
       this.#held.push(rest)
       this.#heldBytes += rest.length
@@ -100,6 +103,10 @@ export class VerbatimPump implements Pump {
   break(error: RelayError): null {
     this.failure ??= error
     return null
+  }
+
+  get held(): Buffer {
+    return this.#release()
   }
 
   get sample(): { readonly text: string; readonly share: number } {
@@ -154,6 +161,7 @@ export class ConvertPump implements Pump {
   committed = false
   failure: RelayError | null = null
   failureTold = false
+  readonly held = null
   usage: Usage | undefined
   readonly #decoder: StreamDecoder
   readonly #encoder: StreamEncoder
@@ -272,5 +280,32 @@ function isMeaningful(event: StreamEvent): boolean {
     case 'usage':
     case 'error':
       return false
+  }
+}
+
+/** The same of a whole reply: what only the upstream's own format can tell (its own tools' items) is no answer in another. */
+export function saysNothing({ content, finish, alternatives = [] }: ChatResponse): boolean {
+  return [{ content, finish }, ...alternatives].every(
+    (choice) =>
+      (choice.finish.reason === 'stop' || choice.finish.reason === 'other') &&
+      choice.content.every(
+        (part) => (part.type === 'text' || part.type === 'reasoning') && part.text === '' && part.opaque === undefined,
+      ),
+  )
+}
+
+/** A reply that came in one piece where a stream was asked for, already said as a stream. */
+export function spoken(usage: Usage | undefined, text: string): Pump {
+  return {
+    push: () => null,
+    end: () => null,
+    break: () => null,
+    held: null,
+    committed: true,
+    final: true,
+    failure: null,
+    failureTold: false,
+    usage,
+    sample: { text, share: 1 },
   }
 }

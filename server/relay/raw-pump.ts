@@ -11,6 +11,7 @@ const COPY_CAP_BYTES = 8 * 1024 * 1024
 export class RawPump implements Pump {
   committed = false
   readonly final = false
+  readonly held = null
   failure: RelayError | null = null
   readonly failureTold = false
   usage: Usage | undefined

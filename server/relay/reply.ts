@@ -11,6 +11,8 @@ export interface Delivery {
   readonly protocol: Protocol
   readonly route: RouteMatch
   readonly pump: Pump
+  /** The bytes come from our own encoder, in the frame that the route wants; else they are the upstream's server-sent events. */
+  readonly encoded: boolean
   readonly wheel: TimerWheel
   /** A keep-alive after so much silence; 0: none. */
   readonly keepAliveMs: number
@@ -36,16 +38,18 @@ export class StreamWriter implements ReplySink, Deadline {
 
   constructor(delivery: Delivery) {
     this.#delivery = delivery
-    this.#reframe = delivery.protocol.reframe?.(delivery.route) ?? null
+    this.#reframe = delivery.encoded ? null : (delivery.protocol.reframe?.(delivery.route) ?? null)
     if (delivery.keepAliveMs > 0 && delivery.protocol.keepAlive !== '') {
       this.at = performance.now() + delivery.keepAliveMs
       delivery.wheel.watch(this)
     }
   }
 
-  /** What another frame than the upstream's changes in the answer's headers. */
+  /** What another frame than server-sent events changes in the answer's headers. */
   get headers(): Readonly<Record<string, string>> {
-    return this.#reframe === null ? {} : { 'content-type': 'application/json; charset=utf-8' }
+    const { protocol, route } = this.#delivery
+    const reframed = (protocol.reframe?.(route) ?? null) !== null
+    return reframed ? { 'content-type': 'application/json; charset=utf-8' } : {}
   }
 
   write(bytes: Buffer | string): void {

@@ -40,7 +40,7 @@ export class MessageReader implements ReplyReader {
         return 'preamble'
       case 'message_delta':
         this.#usage.read(event.usage)
-        return 'content'
+        return isVerdict(asString(asObject(event.delta)?.stop_reason)) ? 'content' : 'preamble'
       case 'message_stop':
         this.complete = true
         return 'end'
@@ -63,7 +63,11 @@ export function summarise(body: JsonObject): ReplySummary {
   if (body.type === 'error' || (body.error !== undefined && body.error !== null))
     return { usage: undefined, empty: false, error: toldError(body) }
   if (typeof body.input_tokens === 'number') return { usage: undefined, empty: false }
-  // a turn may end without a word (a refusal, or nothing left to say after tool results): then the stop reason is the answer
-  const answered = (asArray(body.content) ?? []).length > 0 || asString(body.stop_reason) !== undefined
+  const answered = (asArray(body.content) ?? []).length > 0 || isVerdict(asString(body.stop_reason))
   return { usage: readUsage(body.usage), empty: !answered }
+}
+
+/** A turn without a word in it whose stop reason is the answer: refused, cut by a limit, stopped by the client's own sequence. */
+function isVerdict(stopReason: string | undefined): boolean {
+  return stopReason !== undefined && stopReason !== 'end_turn' && stopReason !== 'tool_use'
 }
