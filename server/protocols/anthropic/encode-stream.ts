@@ -26,13 +26,17 @@ const AFTER = '}}\n\n'
  * `message_delta` before `message_stop`. Of several choices the first is told.
  *
  * A signature that another format puts on its text or calls (Gemini's) is known only at the block's end, and no such block has a
- * field for it here: it follows in a `redacted_thinking` block, which clients send back untouched and in place.
+ * field for it here: it follows in a `redacted_thinking` block, which clients send back untouched and in place. Behind a text it
+ * waits for a further block: Claude Code (2.1.330, `-p`) prints nothing of an answer whose last block is not its text, and the
+ * API refuses a thought there. The last text's signature is dropped; Gemini recommends it, but demands it on calls only.
  */
 export class MessageEncoder implements StreamEncoder {
   readonly #ids = new CallIds()
   #block: OpenBlock | undefined
   #index = 0
   #called = false
+  /** Signatures of texts, until another block follows. */
+  #waiting: readonly string[] = []
   #over = false
   #id = ''
   #usage: Usage | undefined
@@ -112,20 +116,29 @@ export class MessageEncoder implements StreamEncoder {
     const block = this.#block
     if (block === undefined || block.before !== '') return ''
     const { head } = block
+    const signatures = this.#signatures()
     switch (head.type) {
       case 'text':
       case 'media':
         block.before = this.#before('text_delta', 'text')
-        return this.#contentBlock({ type: 'text', text: '' })
+        return signatures + this.#contentBlock({ type: 'text', text: '' })
       case 'reasoning':
         block.before = this.#before('thinking_delta', 'thinking')
-        return this.#contentBlock({ type: 'thinking', thinking: '', signature: '' })
+        return signatures + this.#contentBlock({ type: 'thinking', thinking: '', signature: '' })
       case 'tool-call': {
         block.before = this.#before('input_json_delta', 'partial_json')
         const id = this.#ids.next(head.id === '' ? `${this.#id}_call` : head.id)
-        return this.#contentBlock({ type: 'tool_use', id, name: head.name, input: {} })
+        return signatures + this.#contentBlock({ type: 'tool_use', id, name: head.name, input: {} })
       }
     }
+  }
+
+  /** The signatures that wait, now that they will not stand last. */
+  #signatures(): string {
+    if (this.#waiting.length === 0) return ''
+    const waiting = this.#waiting
+    this.#waiting = []
+    return waiting.map((data) => this.#whole({ type: 'redacted_thinking', data })).join('')
   }
 
   #delta(text: string): string {
@@ -145,7 +158,7 @@ export class MessageEncoder implements StreamEncoder {
       // a thought without a word in it
       if (opaque?.format === 'anthropic') {
         this.#block = undefined
-        return out + this.#whole({ type: 'redacted_thinking', data: opaque.value })
+        return out + this.#signatures() + this.#whole({ type: 'redacted_thinking', data: opaque.value })
       }
       if (opaque !== undefined) out += this.#begin()
     }
@@ -154,9 +167,10 @@ export class MessageEncoder implements StreamEncoder {
       out += this.#blockDelta({ type: 'signature_delta', signature: value ?? UNSIGNED })
     if (block.before !== '') out += this.#stop()
     this.#block = undefined
-    return head.type === 'reasoning' || value === undefined
-      ? out
-      : out + this.#whole({ type: 'redacted_thinking', data: value })
+    if (head.type === 'reasoning' || value === undefined) return out
+    if (head.type === 'tool-call') return out + this.#whole({ type: 'redacted_thinking', data: value })
+    this.#waiting = [...this.#waiting, value]
+    return out
   }
 
   #finish(finish: Finish): string {

@@ -98,7 +98,10 @@ export function brokenAnswer({ raw }: Finish): RelayError {
 export function encodeResponse(response: ChatResponse): JsonObject {
   if (response.finish.reason === 'error') throw brokenAnswer(response.finish)
   const ids = new CallIds()
-  const content = response.content.flatMap((part) => encodePart(part, ids, response.id))
+  const last = response.content.findLastIndex((part) => part.type !== 'text' || part.text !== '')
+  const content = response.content.flatMap((part, at) =>
+    encodePart(at < last ? part : withoutLastSeal(part), ids, response.id),
+  )
   const called = response.content.some(({ type }) => type === 'tool-call')
   return {
     id: messageId(response.id),
@@ -110,6 +113,13 @@ export function encodeResponse(response: ChatResponse): JsonObject {
     stop_sequence: response.finish.stopSequence ?? null,
     usage: { ...writeUsage(response.usage), ...writeTier(response.serviceTier) },
   }
+}
+
+/** A text's signature must not make a thought the last block: see `MessageEncoder`. */
+function withoutLastSeal(part: AssistantPart): AssistantPart {
+  if (part.type !== 'text' && part.type !== 'media') return part
+  const { opaque: _, ...rest } = part
+  return rest
 }
 
 function encodePart(part: AssistantPart, ids: CallIds, responseId: string): Block[] {

@@ -18,6 +18,7 @@ const END =
   data({ type: 'message_stop' })
 const block = (index: number, content: object) => data({ type: 'content_block_start', index, content_block: content })
 const delta = (index: number, change: object) => data({ type: 'content_block_delta', index, delta: change })
+const sealed = { format: 'gemini', value: 'AQ==', origin: '3' } as const
 const stop = (index: number) => data({ type: 'content_block_stop', index })
 
 describe('streams are read', () => {
@@ -208,6 +209,32 @@ describe('streams are written', () => {
     expect(() => encodeWhole(whole)).toThrow(/MALFORMED_FUNCTION_CALL/)
     expect(bodies(encode(replay(whole))).at(-1)?.type).toBe('error')
   })
+
+  test.each([
+    ['on its text', [{ type: 'text', text: 'so', opaque: sealed }]],
+    [
+      'on an empty text behind',
+      [
+        { type: 'text', text: 'so' },
+        { type: 'text', text: '', opaque: sealed },
+      ],
+    ],
+    [
+      'on both',
+      [
+        { type: 'text', text: 'so', opaque: sealed },
+        { type: 'text', text: '', opaque: sealed },
+      ],
+    ],
+  ] as const)(
+    'gemini-3, anthropic-10: an answer signed %s ends with its text: Claude Code prints nothing else',
+    (_, content) => {
+      const kinds = encodeWhole(answer(content)).content as readonly JsonObject[]
+      expect(kinds).toEqual([{ type: 'text', text: 'so' }])
+      const begun = bodies(encode(replay(answer(content)))).filter(({ type }) => type === 'content_block_start')
+      expect(begun).toMatchObject([{ index: 0, content_block: { type: 'text' } }])
+    },
+  )
 
   test('model-4: signatures of other formats travel wrapped, on thoughts, texts and calls', () => {
     const made = { format: 'gemini', value: 'AQ==', origin: '3' } as const
