@@ -1,4 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises'
+import { RelayError } from './errors.ts'
 import { AntigravityAccounts, credentialKind, type StoredAccount } from './protocols/antigravity/credential.ts'
 import { asNumber, asString, parseObject } from './protocols/narrow.ts'
 import type { AccountLookup } from './relay/gateway.ts'
@@ -13,20 +14,34 @@ const WAIT_MS = 30_000
 
 /**
  * Antigravity's accounts over the store (tokens sealed, so that they outlive a restart) and each channel's own proxy. Google's hosts
- * want a project looked up and refresh tokens exchanged; an access token for any other host is used as it is.
+ * want a project looked up and refresh tokens exchanged. With an access token for any other host, the client's own envelope passes
+ * as it is; only a converted request, which has none, gets the project that the host names, if it names one.
  */
 export function createAntigravityAccounts(store: Store, send: Send): AccountLookup {
   const perChannel = new WeakMap<Channel, Promise<AntigravityAccounts>>()
+  /** Keys whose host, not one of Google's, names no project. */
+  const nameless = new WeakMap<Channel, ReadonlySet<number>>()
   const accountsOf = (channel: Channel): Promise<AntigravityAccounts> => {
     let accounts = perChannel.get(channel)
     if (accounts === undefined) perChannel.set(channel, (accounts = open(channel, store, send)))
     return accounts
   }
   return {
-    find: async ({ channel, baseUrl }, key) => {
-      if (!needsAccount(baseUrl, key)) return null
-      const { accessToken, project } = await (await accountsOf(channel)).account(key.secret.reveal())
-      return { credential: accessToken, project }
+    find: async ({ channel, baseUrl }, key, converted) => {
+      const secret = key.secret.reveal()
+      const needed = needsAccount(baseUrl, key)
+      if (!needed && !(converted && secret.startsWith('ya29.') && nameless.get(channel)?.has(key.id) !== true))
+        return null
+      try {
+        const { accessToken, project } = await (await accountsOf(channel)).account(secret)
+        return { credential: accessToken, project }
+      } catch (error) {
+        if (needed || !(error instanceof RelayError)) throw error
+        // A host that is down may name one later; one that answered otherwise has none.
+        if (!error.kind.startsWith('upstream_') || error.kind === 'upstream_rejected')
+          nameless.set(channel, new Set([...(nameless.get(channel) ?? []), key.id]))
+        return null
+      }
     },
     forget: ({ channel, baseUrl }, key) => {
       if (!needsAccount(baseUrl, key)) return

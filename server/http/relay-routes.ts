@@ -8,7 +8,7 @@ import { refuseLoop } from '../relay/gateway.ts'
 import { Journal, type Bookkeeping } from '../relay/journal.ts'
 import { relay, RelayFailure, type AbortSignalLike, type Answered, type Gateway } from '../relay/relay.ts'
 import { StreamWriter, type Delivery } from '../relay/reply.ts'
-import type { UpstreamWords } from '../relay/attempt.ts'
+import type { UpstreamWords } from '../relay/outcome.ts'
 
 /** What serving a relay route needs; server/index.ts brings it together. */
 export interface RelayEnvironment {

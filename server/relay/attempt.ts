@@ -1,85 +1,14 @@
-import { gunzipSync, brotliDecompressSync, inflateSync, zstdDecompressSync } from 'node:zlib'
 import { RelayError } from '../errors.ts'
-import { collect, replay } from '../model/collect.ts'
-import type { ChatRequest, JsonObject, Loss, WireFormat } from '../model/request.ts'
-import type { ChatResponse, StreamEvent, Usage } from '../model/response.ts'
-import type { Protocol, RouteMatch } from '../protocols/codec.ts'
-import { asObject } from '../protocols/narrow.ts'
-import { decodeFrame, SseSplitter, type RawFrame } from '../protocols/sse.ts'
-import type { Exchange, ExchangeHandler, HeaderMap, Send, UpstreamRequest } from '../upstream/exchange.ts'
+import type { Exchange, ExchangeHandler, HeaderMap } from '../upstream/exchange.ts'
 import { clientHeaders } from '../upstream/target.ts'
-import type { Deadline, TimerWheel } from '../upstream/timer-wheel.ts'
-import type { Conversation } from './call.ts'
-import { ConvertPump, nothingCame, saysNothing, spoken, VerbatimPump, type Pump } from './pump.ts'
+import type { Deadline } from '../upstream/timer-wheel.ts'
+import type { AttemptPlan, Outcome, ReplySink, UpstreamWords } from './outcome.ts'
+import { ConvertPump, nothingCame, VerbatimPump, type Pump } from './pump.ts'
 import { RawPump } from './raw-pump.ts'
+import { isEventStream, readWhole, streamHeaders, WHOLE_CAP_BYTES, wordsOf } from './whole-reply.ts'
 
 /** An upstream's refusal needs no more room than this for its words. */
 const ERROR_BODY_CAP_BYTES = 256 * 1024
-/** A whole reply is held in memory until it is complete: it can still fail over. */
-const WHOLE_CAP_BYTES = 256 * 1024 * 1024
-
-/** What one try needs, beyond the request itself. */
-export interface AttemptPlan {
-  readonly request: UpstreamRequest
-  readonly send: Send
-  readonly upstream: Protocol
-  readonly client: Protocol
-  /** The client wants a stream. */
-  readonly stream: boolean
-  readonly operation: RouteMatch['operation']
-  /** A route outside the five formats: whatever comes is passed on. */
-  readonly raw: boolean
-  /** Set when the formats differ. */
-  readonly conversation: Conversation | null
-  /** What the client asked, decoded: also for the rare same-format reply that has to be said anew. */
-  readonly asked: () => ChatRequest
-  /** The channel's id as opaque thoughts carry it. */
-  readonly origin: string
-  readonly loss: (loss: Loss) => void
-  readonly fallback: { readonly id: string; readonly createdAt: number }
-  /** `performance.now()` by which the first meaningful event must have come; Infinity: no limit. */
-  readonly commitBy: number
-  readonly commitWaitMs: number
-  /** `performance.now()` by which all must be over; Infinity: no limit. */
-  readonly endBy: number
-  readonly wheel: TimerWheel
-}
-
-/** The bytes of an upstream's refusal, for a client of the same format. */
-export interface UpstreamWords {
-  readonly format: WireFormat
-  readonly status: number
-  readonly headers: Readonly<Record<string, string>>
-  readonly body: Buffer
-}
-
-export type Outcome =
-  | {
-      readonly kind: 'whole'
-      readonly status: number
-      readonly headers: Readonly<Record<string, string>>
-      readonly body: Buffer
-      readonly usage: Usage | undefined
-      readonly sample: () => string
-    }
-  | {
-      readonly kind: 'stream'
-      /** Said by our own encoder. */
-      readonly encoded: boolean
-      readonly status: number
-      readonly headers: Readonly<Record<string, string>>
-      readonly pump: Pump
-    }
-  | { readonly kind: 'failed'; readonly error: RelayError; readonly words: UpstreamWords | null }
-
-/** Where a committed stream goes. */
-export interface ReplySink {
-  write(bytes: Buffer | string): void
-  /** The bytes that come next complete the answer: the moment to account for it. May be called more than once. */
-  completing(): void
-  /** The last call. `error` says what the client must still be told; null: the reply is complete, or the failure is told already. */
-  end(error: RelayError | null): void
-}
 
 /**
  * One try at one upstream: sends, waits for the first meaningful event (or the whole reply), and settles `outcome` once. A stream
@@ -124,8 +53,7 @@ export class Attempt implements ExchangeHandler, Deadline {
       return
     }
     if (!this.#plan.stream) return
-    const type = headers['content-type'] ?? ''
-    if (!isEventStream(type)) return // collected whole, to say what came instead
+    if (!isEventStream(headers)) return // collected whole, to say what came instead
     if (!isIdentity(headers)) {
       this.#fail(
         new RelayError(
@@ -181,7 +109,12 @@ export class Attempt implements ExchangeHandler, Deadline {
       if (!pump.committed) {
         const failure = pump.failure ?? nothingCame()
         const { held } = pump
-        this.#fail(failure, failure.kind === 'empty_answer' && held !== null ? this.#words(held) : null)
+        this.#fail(
+          failure,
+          failure.kind === 'empty_answer' && held !== null
+            ? wordsOf(this.#plan, { status: this.status ?? 502, headers: this.#headers, body: held })
+            : null,
+        )
         return
       }
       this.#commit(pump)
@@ -309,185 +242,24 @@ export class Attempt implements ExchangeHandler, Deadline {
   #endWhole(): void {
     const body = Buffer.concat(this.#body, this.#bodyBytes)
     this.#body = []
-    const status = this.status ?? 0
-    let plain: Buffer
-    try {
-      plain = decompress(body, this.#headers)
-    } catch (cause) {
-      this.#fail(new RelayError('upstream_failed', 'the upstream sent a damaged compressed reply', { cause }))
+    const { outcome, text } = readWhole(this.#plan, { status: this.status ?? 0, headers: this.#headers, body })
+    if (outcome.kind === 'failed') {
+      this.#fail(outcome.error, outcome.words)
       return
     }
-    if (status < 200 || status >= 300) this.#refused({ status, body, plain })
-    else if (this.#plan.stream) this.#notAStream(plain)
-    else this.#whole({ status, body, plain })
+    if (text !== undefined) this.#early.push(text)
+    this.#plan.wheel.drop(this)
+    this.#settled = true
+    this.#ended = { error: null }
+    this.#settle(outcome)
   }
-
-  #refused({ status, body, plain }: WholeReply): void {
-    const { upstream } = this.#plan
-    const error = upstream.decodeError(status, this.#headers, plain.toString('utf8'))
-    this.#fail(error, this.#words(body))
-  }
-
-  /** What the upstream said, for a client that speaks its format. */
-  #words(body: Buffer): UpstreamWords {
-    return {
-      format: this.#plan.upstream.format,
-      status: this.status ?? 502,
-      headers: clientHeaders(this.#headers),
-      body,
-    }
-  }
-
-  /**
-   * A stream was asked for and one piece came, as some compatible servers answer: an answer is said again as a stream, an error body
-   * behind a 200 is told in its own words.
-   */
-  #notAStream(plain: Buffer): void {
-    const { upstream, client } = this.#plan
-    const object = asObject(parseJson(plain))
-    const summary = object === undefined ? undefined : upstream.summarise(object)
-    if (object === undefined || summary === undefined || summary.error !== undefined || summary.empty) {
-      const type = this.#headers['content-type'] ?? 'no content type'
-      const wrongType = new RelayError('upstream_failed', `the upstream answered a stream request with ${type}`)
-      this.#fail(summary?.error ?? (summary?.empty === true ? nothingCame() : wrongType))
-      return
-    }
-    this.#convert(() => {
-      const request = this.#plan.asked()
-      const encoder = client.codec.encodeStream(request)
-      let text = ''
-      for (const event of replay(this.#decoded(object))) text += encoder.push(event)
-      this.#early.push(text + encoder.end())
-      this.#ended = { error: null }
-      const pump = spoken(summary.usage, plain.toString('utf8', 0, SAMPLE_CAP_BYTES))
-      return { kind: 'stream', encoded: true, status: 200, headers: streamHeaders, pump }
-    })
-  }
-
-  /** One piece was asked for and a stream came: its events are put together. */
-  #notWhole(plain: Buffer): void {
-    const { upstream, client, origin, loss } = this.#plan
-    this.#convert(() => {
-      const request = this.#plan.asked()
-      const decoder = upstream.codec.decodeStream({ origin, loss, request })
-      const events: StreamEvent[] = []
-      const splitter = new SseSplitter()
-      const take = (raw: RawFrame): void => void events.push(...decoder.push(decodeFrame(raw)))
-      splitter.push(plain, take)
-      splitter.end(take)
-      events.push(...decoder.end())
-      const response = this.#named(collect(events))
-      if (saysNothing(response)) throw nothingCame()
-      const body = Buffer.from(JSON.stringify(client.codec.encodeResponse(response, request)), 'utf8')
-      const sample = (): string => plain.toString('utf8', 0, SAMPLE_CAP_BYTES)
-      return { kind: 'whole', status: 200, headers: jsonHeaders, body, usage: response.usage, sample }
-    })
-  }
-
-  #whole({ status, body, plain }: WholeReply): void {
-    const { upstream, client, conversation } = this.#plan
-    const object = asObject(parseJson(plain))
-    if (object === undefined) {
-      if (isEventStream(this.#headers['content-type'] ?? '')) this.#notWhole(plain)
-      else
-        this.#fail(
-          new RelayError('upstream_failed', 'the upstream answered 200 with something that is not a JSON object'),
-        )
-      return
-    }
-    // a token count is no answer: it has neither text nor usage of its own
-    const summary =
-      this.#plan.operation === 'generate' ? upstream.summarise(object) : { usage: undefined, empty: false }
-    if (summary.error !== undefined || summary.empty) {
-      this.#fail(summary.error ?? nothingCame(), summary.error === undefined ? this.#words(body) : null)
-      return
-    }
-    const common = { usage: summary.usage, sample: () => plain.toString('utf8', 0, SAMPLE_CAP_BYTES) }
-    this.#convert(() => {
-      if (conversation === null)
-        return { kind: 'whole', ...common, status, headers: clientHeaders(this.#headers), body }
-      const response = this.#decoded(object)
-      const encoded = Buffer.from(JSON.stringify(client.codec.encodeResponse(response, conversation.request)), 'utf8')
-      return { kind: 'whole', ...common, status: 200, headers: jsonHeaders, body: encoded }
-    })
-  }
-
-  #decoded(object: JsonObject): ChatResponse {
-    const { upstream, origin, loss } = this.#plan
-    const response = upstream.codec.decodeResponse(object, { origin, loss, request: this.#plan.asked() })
-    if (saysNothing(response)) throw nothingCame()
-    return this.#named(response)
-  }
-
-  /** Clients want an id and a time also where the upstream gave none. */
-  #named(response: ChatResponse): ChatResponse {
-    const { fallback } = this.#plan
-    return {
-      ...response,
-      id: response.id === '' ? fallback.id : response.id,
-      createdAt: response.createdAt === 0 ? fallback.createdAt : response.createdAt,
-    }
-  }
-
-  /** The whole reply is here: settles with what `make` gives, or with why it could not. */
-  #convert(make: () => Outcome): void {
-    try {
-      const outcome = make()
-      this.#plan.wheel.drop(this)
-      this.#settled = true
-      this.#settle(outcome)
-    } catch (cause) {
-      this.#fail(
-        cause instanceof RelayError ? cause : new RelayError('internal', 'the reply could not be converted', { cause }),
-      )
-    }
-  }
-}
-
-interface WholeReply {
-  readonly status: number
-  /** As it came, and decompressed. */
-  readonly body: Buffer
-  readonly plain: Buffer
 }
 
 function takeArrived(attempt: Attempt): void {
   attempt.takeArrived()
 }
 
-const SAMPLE_CAP_BYTES = 256 * 1024
-
-const streamHeaders = { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-cache' }
-const jsonHeaders = { 'content-type': 'application/json; charset=utf-8' }
-
-const isEventStream = (contentType: string): boolean => contentType.toLowerCase().startsWith('text/event-stream')
-
 const isIdentity = (headers: HeaderMap): boolean => {
   const encoding = headers['content-encoding']
   return encoding === undefined || encoding === '' || encoding === 'identity'
-}
-
-/** We never ask for compression; where an upstream compresses all the same, the client gets its bytes and we read a copy. */
-function decompress(body: Buffer, headers: HeaderMap): Buffer {
-  const options = { maxOutputLength: WHOLE_CAP_BYTES }
-  switch (headers['content-encoding']) {
-    case 'gzip':
-      return gunzipSync(body, options)
-    case 'deflate':
-      return inflateSync(body, options)
-    case 'br':
-      return brotliDecompressSync(body, options)
-    case 'zstd':
-      return zstdDecompressSync(body, options)
-    default:
-      return body
-  }
-}
-
-function parseJson(body: Buffer): unknown {
-  try {
-    return JSON.parse(body.toString('utf8'))
-  } catch {
-    return undefined
-  }
 }

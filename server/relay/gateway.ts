@@ -11,7 +11,8 @@ import { completeUrl, proxyOf, upstreamHeaders } from '../upstream/target.ts'
 import type { TimerWheel } from '../upstream/timer-wheel.ts'
 import { Secret } from '../secret.ts'
 import { authenticate, credentials, resolveGroup } from './access.ts'
-import { Attempt, type AttemptPlan } from './attempt.ts'
+import { Attempt } from './attempt.ts'
+import type { AttemptPlan } from './outcome.ts'
 import { withModel, withOverride } from './body.ts'
 import type { Call, Conversation } from './call.ts'
 import { healthyFirst, keysOf, membersOf, type KeylessTypes, type Member } from './candidates.ts'
@@ -40,8 +41,11 @@ export interface GatewayParts {
 
 /** What stands behind a key: looked up before a call, and forgotten when the upstream refused it. */
 export interface AccountLookup {
-  /** null: the key is used as it is. @throws RelayError `key_refused`, `upstream_failed` */
-  find(member: Member, key: ChannelKey): Promise<Account | null>
+  /**
+   * null: the key is used as it is. `converted`: the request comes from another format, and names no account of the client's own.
+   * @throws RelayError `key_refused`, `upstream_failed`
+   */
+  find(member: Member, key: ChannelKey, converted: boolean): Promise<Account | null>
   forget(member: Member, key: ChannelKey): void
 }
 
@@ -114,7 +118,8 @@ export function createGateway(parts: GatewayParts): Gateway {
       const upstream = protocols[try_.member.format]
       const same = call.raw !== undefined || upstream.format === call.protocol.format
       const conversation = same ? null : await withBytes(call, upstream)
-      const account = try_.key === null ? null : await parts.accounts[upstream.format]?.find(try_.member, try_.key)
+      const { key, member } = try_
+      const account = key === null ? null : await parts.accounts[upstream.format]?.find(member, key, !same)
       if (try_.signal.aborted) throw new RelayError('cancelled', 'the client went away')
       const attempt = new Attempt(plan(call, try_, { upstream, conversation, account: account ?? null }))
       try_.signal.onAbort(() => attempt.abort())

@@ -1,6 +1,7 @@
 import { RelayError } from '../errors.ts'
 import type { ApiKey, ChannelKey, Group } from '../store/configuration.ts'
-import type { Attempt, Outcome, UpstreamWords } from './attempt.ts'
+import type { Attempt } from './attempt.ts'
+import type { Outcome, UpstreamWords } from './outcome.ts'
 import type { Call } from './call.ts'
 import type { Member } from './candidates.ts'
 import type { Journal } from './journal.ts'

@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http'
 import type { RelayError } from '../errors.ts'
 import type { Protocol, RouteMatch } from '../protocols/codec.ts'
 import type { Deadline, TimerWheel } from '../upstream/timer-wheel.ts'
-import type { ReplySink } from './attempt.ts'
+import type { ReplySink } from './outcome.ts'
 import type { Pump } from './pump.ts'
 
 /** What a stream delivery needs of its surroundings. */
