@@ -294,6 +294,17 @@ describe('citations', () => {
       },
     ])
   })
+  test.each([
+    ['with the signature', [[{ text: '', thoughtSignature: 'c2ln' }]]],
+    ['after it', [[{ text: '', thoughtSignature: 'c2ln' }], [{ text: '' }]]],
+  ])('gemini-3: sources that come %s belong to the signed text', (_, rest) => {
+    const chunks = [[{ text }], ...rest].map((parts) => ({ candidates: [{ content: { parts } }] }))
+    const last = { candidates: [{ ...candidate, content: chunks.at(-1)?.candidates[0]?.content }] }
+    const [part, ...others] = collect(decodeStream([...chunks.slice(0, -1), last])).content
+    expect(others).toEqual([])
+    expect(part).toMatchObject({ text, opaque: { value: 'c2ln' }, citations: [{ start: 14, end: 20 }, {}] })
+  })
+
   test('and back, in streams and whole', () => {
     const events = decodeStream([{ candidates: [candidate] }])
     const frames = encodeStream(events).split('\r\n\r\n')

@@ -123,6 +123,8 @@ class CandidateDecoder {
   readonly #context: CandidateContext
   readonly #text = new OffsetText()
   #call: OpenCall | undefined
+  /** The open text has its signature. */
+  #signed = false
   #calls = 0
   #blocks = 0
 
@@ -190,6 +192,7 @@ class CandidateDecoder {
 
   #say(text: string): void {
     this.#closeCall()
+    this.#endSigned()
     if (!this.#choice.isOpen('text')) this.#text.clear()
     this.#text.add(text)
     this.#choice.append('text', { type: 'text' }, text)
@@ -197,16 +200,25 @@ class CandidateDecoder {
 
   /**
    * A signature ends its block: what follows is another part. An empty text part that carries one signs the text before it; where
-   * that is closed already, it stays a part of its own (Gemini wants it back).
+   * that is closed already, it stays a part of its own (Gemini wants it back). A signed text stays open for its sources only, which
+   * come with the last chunk.
    */
   #sign(key: 'text' | 'thought', part: JsonObject): void {
     const opaque = this.#opaque(part['thoughtSignature'])
     if (opaque === undefined) return
-    if (!this.#choice.isOpen(key)) {
+    if (key === 'text') this.#endSigned()
+    const apart = !this.#choice.isOpen(key)
+    if (apart) {
       this.#closeCall()
       this.#choice.open(key, key === 'text' ? { type: 'text' } : { type: 'reasoning' })
     }
-    this.#choice.close(key, opaque)
+    if (apart || key === 'thought') this.#choice.close(key, opaque)
+    else this.#signed = this.#choice.sign(key, opaque)
+  }
+
+  #endSigned(): void {
+    if (this.#signed) this.#choice.close('text')
+    this.#signed = false
   }
 
   #cite(candidate: JsonObject): void {
