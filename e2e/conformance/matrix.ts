@@ -121,7 +121,8 @@ async function answerTo(
   }
   let timer: ReturnType<typeof setTimeout> | undefined
   const late = new Promise<Answer>((resolve) => {
-    timer = setTimeout(resolve, LIMIT_MS, { choices: [], broken: `no end within ${LIMIT_MS / 1000} s: it hangs` })
+    const broken = `no end within ${LIMIT_MS / 1000} s: it hangs`
+    timer = setTimeout(() => resolve({ choices: [], broken }), LIMIT_MS)
   })
   const answer = client.ask(ask).catch((error: unknown): Answer => ({
     choices: [],
