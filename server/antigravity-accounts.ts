@@ -37,9 +37,7 @@ export function createAntigravityAccounts(store: Store, send: Send): AccountLook
         return { credential: accessToken, project }
       } catch (error) {
         if (needed || !(error instanceof RelayError)) throw error
-        // A host that is down may name one later; one that answered otherwise has none.
-        if (!error.kind.startsWith('upstream_') || error.kind === 'upstream_rejected')
-          nameless.set(channel, new Set([...(nameless.get(channel) ?? []), key.id]))
+        if (namesNone(error)) nameless.set(channel, new Set([...(nameless.get(channel) ?? []), key.id]))
         return null
       }
     },
@@ -48,6 +46,11 @@ export function createAntigravityAccounts(store: Store, send: Send): AccountLook
       void accountsOf(channel).then((accounts) => accounts.forget(key.secret.reveal()))
     },
   }
+}
+
+/** The host has no such call, or no project in its answer; one that is down, or refuses the token, may name one later. */
+function namesNone({ kind, detail: { upstreamStatus } }: RelayError): boolean {
+  return upstreamStatus === undefined ? kind === 'key_refused' : [200, 400, 404, 405, 501].includes(upstreamStatus)
 }
 
 function needsAccount(baseUrl: string, key: ChannelKey): boolean {
