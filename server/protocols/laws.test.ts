@@ -7,6 +7,7 @@ import type { ChatResponse, StreamEvent } from '../model/response.ts'
 import { protocols } from './index.ts'
 import { asObject, parseObject } from './narrow.ts'
 import { endOf, grammarFault } from './testing/grammar.ts'
+import { hello, scenarios } from './testing/scenarios.ts'
 import { bodyOf, decodeFrames, essence, framesOf, quiet, recordings, type Recording } from './testing/recordings.ts'
 
 // What holds for every codec, and so for the next one: the laws that ARCHITECTURE.md (section 7) names, over everything recorded.
@@ -91,6 +92,29 @@ const saysSoTwice = /server-side-m/
 /** All text, thought and argument; a cut stream that ends well must have told it all. */
 const textOf = (events: readonly StreamEvent[]): string =>
   events.map((event) => (event.type === 'block-delta' ? event.text : '')).join('')
+
+describe.each(wireFormats)('asked in %s', (format) => {
+  test.each(scenarios)('$name', ({ request: fields, lost }) => {
+    const { codec } = protocols[format]
+    const asked: ChatRequest = { ...request, stream: false, messages: hello, sampling: { maxTokens: 100 }, ...fields }
+    const body = codec.encodeRequest(asked, { ...quiet, origin: '7' })
+    const route = { operation: 'generate', model: asked.model, stream: false } as const
+    const again = codec.decodeRequest({ headers: {}, body, route }, quiet.loss)
+    // a declared difference must be one: else the declaration is out of date
+    if (lost?.[format] === undefined) expect(meant(again)).toEqual(meant(asked))
+    else expect(meant(again), lost[format]).not.toEqual(meant(asked))
+  })
+})
+
+/** Whether a system message was a developer's, and what a result's tool is called, only some formats say. */
+function meant(asked: ChatRequest): unknown {
+  const messages = asked.messages.map((message) => {
+    if (message.role === 'system') return { ...message, origin: undefined }
+    if (message.role !== 'tool') return message
+    return { ...message, content: message.content.map((result) => ({ ...result, name: undefined })) }
+  })
+  return JSON.parse(JSON.stringify({ ...asked, messages, native: undefined, includeUsage: undefined }))
+}
 
 describe.each(wireFormats)('told in %s', (format) => {
   const { codec } = protocols[format]
