@@ -1,21 +1,14 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { randomBytes } from 'node:crypto'
 import path from 'node:path'
-import type { WireFormat } from '../fake-upstream/index.ts'
 import type { Installed } from './install.ts'
 import { run, sandbox, type Ended } from './process.ts'
 import type { Answered, Script, ScriptedUpstream } from './scripted-upstream.ts'
 import { writeFiles, type Address, type CodingTool } from './tools.ts'
+import type { Upstream } from './upstreams.ts'
 
 export const taskNames = ['read', 'parallel', 'patch'] as const
 export type TaskName = (typeof taskNames)[number]
-
-/** A provider's model behind the gateway. */
-export interface Upstream {
-  readonly label: string
-  readonly format: WireFormat
-  readonly model: string
-}
 
 /** One tool with one task against one upstream. */
 export interface Cell {
@@ -24,6 +17,8 @@ export interface Cell {
   readonly tool: CodingTool
   readonly task: TaskName
   readonly upstream: Upstream
+  /** What the upstream calls the model. */
+  readonly model: string
 }
 
 export interface CellResult {
@@ -57,7 +52,7 @@ export async function runCell(
   const box = sandbox()
   try {
     const task = taskOf(cell, box.work)
-    const scene = scripts.direct(cell.id, task.script)
+    const scene = scripts.direct(cell, task.script)
     const setUp = cell.tool.setUp(address, task.prompt)
     writeFiles(box.home, setUp)
     const ended = await run({

@@ -2,11 +2,12 @@ import { parseArgs } from 'node:util'
 import type { FakeUpstream } from '../fake-upstream/index.ts'
 import { Management } from '../gateway/management.ts'
 import { channel, emptyProvision, startWorld, type Provision } from '../gateway/world.ts'
-import { runCell, taskNames, type Cell, type CellResult, type Upstream } from './cell.ts'
+import { runCell, taskNames, type Cell, type CellResult } from './cell.ts'
 import { install, type Installed } from './install.ts'
 import { ScriptedUpstream } from './scripted-upstream.ts'
 import { printTable, type LoggedRequest, type LogRow } from './table.ts'
 import { codingTools, type CodingTool } from './tools.ts'
+import { minded, upstreams } from './upstreams.ts'
 
 /**
  * The real coding tools, from npm, each with a small task through every format of upstream: `npm run tools`.
@@ -24,16 +25,6 @@ const { values } = parseArgs({
   },
 })
 
-/** Models whose names bring out what their providers demand. */
-const upstreams: readonly Upstream[] = [
-  { label: 'openai-chat', format: 'openai-chat', model: 'gpt-5.2' },
-  { label: 'openai-responses', format: 'openai-responses', model: 'gpt-5.5' },
-  { label: 'anthropic', format: 'anthropic', model: 'claude-opus-4-8' },
-  { label: 'gemini', format: 'gemini', model: 'gemini-3.1-pro-preview' },
-  { label: 'antigravity', format: 'antigravity', model: 'gemini-3-pro-high' },
-  { label: 'antigravity, Claude', format: 'antigravity', model: 'claude-opus-4-6-thinking' },
-]
-
 const chosen = (names: readonly string[], word: string): boolean =>
   names.some((name) => name.toLowerCase().includes(word.toLowerCase()))
 
@@ -45,7 +36,13 @@ const cells: readonly Cell[] = codingTools
       .flatMap((task) =>
         upstreams
           .filter(({ label }) => chosen([label], values.upstream))
-          .map((upstream, column) => ({ id: `cell-${row}-${task}-${column}`, tool, task, upstream })),
+          .map((upstream, column) => ({
+            id: `cell-${row}-${task}-${column}`,
+            tool,
+            task,
+            upstream,
+            model: tool.format === upstream.format ? (upstream.ownModel ?? upstream.model) : upstream.model,
+          })),
       ),
   )
 const tools = [...new Set(cells.map(({ tool }) => tool))]
@@ -55,10 +52,8 @@ const keyOf = ({ id }: Cell): string => `sk-octopus-${id.replaceAll(/[^a-z0-9]/g
 function provision(upstream: FakeUpstream): Provision {
   return {
     ...emptyProvision(),
-    channels: cells.map((cell) =>
-      channel(upstream, cell.upstream.format, { name: cell.id, models: [cell.upstream.model] }),
-    ),
-    groups: cells.map(({ id, upstream: { model } }) => ({ name: id, items: [{ channel: id, model }] })),
+    channels: cells.map((cell) => channel(upstream, cell.upstream.format, { name: cell.id, models: [cell.model] })),
+    groups: cells.map(({ id, model }) => ({ name: id, items: [{ channel: id, model }] })),
     apiKeys: cells.map((cell) => ({ name: cell.id, key: keyOf(cell), modelMapping: { [cell.tool.model]: cell.id } })),
   }
 }
@@ -83,10 +78,7 @@ async function installAll(): Promise<ReadonlyMap<CodingTool, Installed | string>
 const installed = await installAll()
 const world = await startWorld(provision)
 try {
-  const scripts = new ScriptedUpstream(
-    world.upstream,
-    upstreams.map(({ model }) => model),
-  )
+  const scripts = new ScriptedUpstream(world.upstream)
   const waiting = [...cells]
   const results: CellResult[] = []
   const work = async (): Promise<void> => {
@@ -98,7 +90,9 @@ try {
         installed: program,
         address: { url: world.gateway.url, key: keyOf(cell) },
       })
-      const refused = world.upstream.requests.filter(({ at }) => at === cell.id).flatMap(({ violations }) => violations)
+      const refused = world.upstream.requests
+        .filter(({ at }) => at === cell.id)
+        .flatMap((request) => minded(cell.upstream, request))
       const faults = [...result.faults, ...new Set(refused)]
       results.push({ ...result, faults })
       console.log(

@@ -4,6 +4,7 @@ import { object } from '../fake-upstream/json.ts'
 import { playTurn } from './answer.ts'
 import { conversationOf, valueOf, type Conversation } from './conversation.ts'
 import type { ScriptedCall, Turn } from './turn.ts'
+import { minded, type Upstream } from './upstreams.ts'
 
 /** What the model does with a task: calls of tools, a turn at a time, and then its last words. */
 export interface Script {
@@ -26,22 +27,35 @@ export interface Scene {
   readonly answered: readonly Answered[]
 }
 
+/** Where a scene is played: the channel's name, and the model behind it. */
+export interface Stage {
+  readonly id: string
+  readonly model: string
+  readonly upstream: Upstream
+}
+
+interface Directed {
+  readonly script: Script
+  readonly upstream: Upstream
+  readonly answered: Answered[]
+  readonly seals: string[]
+}
+
 /** Lets the fake provider act as a model with a task, apart for each channel; the channel's name chooses the script. */
 export class ScriptedUpstream {
-  readonly #scenes = new Map<
-    string,
-    { readonly script: Script; readonly answered: Answered[]; readonly seals: string[] }
-  >()
+  readonly #upstream: FakeUpstream
+  readonly #scenes = new Map<string, Directed>()
   #serial = 0
 
-  constructor(upstream: FakeUpstream, models: readonly string[]) {
-    for (const model of models) upstream.on(model, (request) => this.#play(request))
+  constructor(upstream: FakeUpstream) {
+    this.#upstream = upstream
   }
 
   /** From now on requests that come through the channel of this name follow the script. */
-  direct(channel: string, script: Script): Scene {
-    const scene = { script, answered: [], seals: [] }
-    this.#scenes.set(channel, scene)
+  direct({ id, model, upstream }: Stage, script: Script): Scene {
+    const scene: Directed = { script, upstream, answered: [], seals: [] }
+    this.#scenes.set(id, scene)
+    this.#upstream.on(model, (request) => this.#play(request))
     return scene
   }
 
@@ -54,19 +68,13 @@ export class ScriptedUpstream {
     const returned = scene.seals.filter((seal) => request.body.includes(seal)).length
     scene.answered.push({ request, played, conversation, thoughts: { sent: scene.seals.length, returned } })
     const turn = turnFor(scene.script, played, conversation)
-    const thought = played === 'side' ? undefined : thoughtOf(format, conversation)
+    const thought = played === 'side' || !scene.upstream.thinks ? undefined : thoughtOf(format, conversation)
     const sealed = thought?.seal === '' ? thought.text : thought?.seal
     if (sealed !== undefined && turn.calls.length > 0) scene.seals.push(sealed)
-    return playTurn(
-      format,
-      { ...turn, ...(thought && { thought }) },
-      {
-        model,
-        stream,
-        includeUsage: object(request.json.stream_options).include_usage === true,
-        serial: ++this.#serial,
-      },
-    )
+    const includeUsage = object(request.json.stream_options).include_usage === true
+    const manner = { model, stream, includeUsage, serial: ++this.#serial }
+    const answer = playTurn(format, { ...turn, ...(thought && { thought }) }, manner)
+    return { ...answer, lenient: minded(scene.upstream, request).length === 0 }
   }
 }
 

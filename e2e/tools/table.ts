@@ -1,6 +1,7 @@
-import type { Cell, CellResult, Upstream } from './cell.ts'
+import type { Cell, CellResult } from './cell.ts'
 import type { Installed } from './install.ts'
 import type { CodingTool } from './tools.ts'
+import type { Upstream } from './upstreams.ts'
 
 /** What the gateway's own log says about a request. */
 export interface LogRow {
