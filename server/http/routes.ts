@@ -1,5 +1,4 @@
 import type { IncomingMessage } from 'node:http'
-import { RelayError } from '../errors.ts'
 import type { Peek, Protocol, RouteMatch } from '../protocols/codec.ts'
 import { peekPassthrough } from '../relay/passthrough.ts'
 import type { RelayRequest } from './relay-routes.ts'
@@ -23,10 +22,10 @@ const noQuery = new URLSearchParams()
 
 /**
  * Clients get base URLs wrong in known ways, and all of them are meant: a doubled `/v1`, a `/v1` before Gemini's `/v1beta`, Amp's
- * `/api/provider/{name}` before any of it, a trailing slash.
+ * `/api/provider/{name}` before any of it, slashes too many at either end.
  */
 function normalise(path: string): string {
-  let clean = path
+  let clean = path.startsWith('//') ? path.replace(/^\/+/, '/') : path
   if (clean.startsWith('/api/provider/')) clean = clean.slice(Math.max(clean.indexOf('/', 14), 0))
   while (/^\/(v1|v1beta)\/v1(beta|beta1|internal)?[/:]/.test(clean)) clean = clean.slice(clean.indexOf('/', 1))
   return clean.length > 1 && clean.endsWith('/') ? clean.slice(0, -1) : clean
@@ -121,10 +120,11 @@ function matchPassthrough(at: {
   }
 }
 
+/** A path that is no valid escape stands for itself: it names nothing, and is answered so. */
 function decode(id: string): string {
   try {
     return decodeURIComponent(id)
   } catch {
-    throw new RelayError('invalid_request', `'${id}' is not a valid path: % must begin an escape like %20`)
+    return id
   }
 }

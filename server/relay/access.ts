@@ -81,7 +81,8 @@ export function visibleGroups(configuration: Configuration, caller: ApiKey): rea
     .sort((a, b) => (a.name < b.name ? -1 : 1))
 }
 
-function findGroup(configuration: Configuration, name: string): Group | undefined {
+/** By exact name, alias, alias with `*`, and `channel/model` where that is switched on. */
+export function findGroup(configuration: Configuration, name: string): Group | undefined {
   const exact = configuration.groupsByName.get(name)
   if (exact !== undefined) return exact
   for (const group of configuration.groups.values()) if (group.aliases.includes(name)) return group
@@ -90,9 +91,18 @@ function findGroup(configuration: Configuration, name: string): Group | undefine
   return configuration.settings.relay.exposeChannelModels ? channelModel(configuration, name) : undefined
 }
 
+/** `*` stands for any text. Each piece between two stars is looked for from where the last one ended: linear, whatever the alias. */
 function matchesWildcard(alias: string, name: string): boolean {
-  const parts = alias.split('*').map((part) => part.replaceAll(/[.+?^${}()|[\]\\]/g, '\\$&'))
-  return new RegExp(`^${parts.join('.*')}$`, 'su').test(name)
+  const [first = '', ...pieces] = alias.split('*')
+  const last = pieces.pop() ?? ''
+  if (!name.startsWith(first) || name.length < first.length + last.length || !name.endsWith(last)) return false
+  let at = first.length
+  for (const piece of pieces) {
+    const found = name.indexOf(piece, at)
+    if (found < 0) return false
+    at = found + piece.length
+  }
+  return at <= name.length - last.length
 }
 
 /** `channel/model`: a group of one member that exists for this request only. */

@@ -3,12 +3,14 @@ import type { Json, JsonObject } from '../model/request.ts'
 import { parseObject } from '../protocols/narrow.ts'
 import { splice } from '../protocols/scan.ts'
 import type { Call } from './call.ts'
+import { isForm } from './passthrough.ts'
 
 /** The client's bytes with the upstream's model in place of the group's name: nothing else is touched, nothing is parsed. */
-export function withModel(call: Pick<Call, 'body' | 'peek'>, model: string): Buffer {
+export function withModel(call: Pick<Call, 'body' | 'peek' | 'raw'>, model: string): Buffer {
   const { modelSpan } = call.peek
   if (modelSpan === undefined || call.peek.model === model) return call.body
-  return splice(call.body, modelSpan, JSON.stringify(model).slice(1, -1))
+  // a form holds the name as it is, JSON as a string's inside
+  return splice(call.body, modelSpan, isForm(call.raw) ? model : JSON.stringify(model).slice(1, -1))
 }
 
 /**

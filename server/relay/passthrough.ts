@@ -9,7 +9,11 @@ import { fieldValue, scanTopLevel } from '../protocols/scan.ts'
  * @throws RelayError `invalid_request`
  */
 export function peekPassthrough(body: Buffer, contentType: string): Peek {
-  return contentType.toLowerCase().startsWith('multipart/form-data') ? peekForm(body, contentType) : peekJson(body)
+  return isForm({ contentType }) ? peekForm(body, contentType) : peekJson(body)
+}
+
+export function isForm(raw: { readonly contentType: string } | undefined): boolean {
+  return raw?.contentType.toLowerCase().startsWith('multipart/form-data') === true
 }
 
 function peekJson(body: Buffer): Peek {
@@ -22,22 +26,40 @@ function peekJson(body: Buffer): Peek {
   return { model: name, stream: stream !== undefined && asBoolean(fieldValue(body, stream)) === true, ...span }
 }
 
+/** A part's headers are a few short lines; a form has a few fields. More is no form that an SDK sends. */
+const PART_HEAD_CAP_BYTES = 2048
+const MAX_PARTS = 1000
+const MODEL_FIELD = /content-disposition:[ \t]*form-data;[^\r\n]*\bname="?model"?(?:[;\s]|$)/i
+
+/** Offset of the next boundary's dashes, or -1. */
+function next(body: Buffer, delimiter: Buffer, from: number): number {
+  const at = body.indexOf(delimiter, from)
+  return at < 0 ? -1 : at + 2
+}
+
 /** RFC 7578: parts between boundary lines, each with headers, an empty line, and the value. */
 function peekForm(body: Buffer, contentType: string): Peek {
   const boundary = /boundary=(?:"([^"]+)"|([^;\s]+))/i.exec(contentType)
   const mark = boundary?.[1] ?? boundary?.[2]
   if (mark === undefined)
     throw new RelayError('invalid_request', 'the multipart content type names no boundary', { param: 'content-type' })
-  const delimiter = Buffer.from(`--${mark}`)
-  for (let at = body.indexOf(delimiter); at >= 0; at = body.indexOf(delimiter, at + delimiter.length)) {
-    const headEnd = body.indexOf('\r\n\r\n', at)
-    if (headEnd < 0) break
-    const head = body.toString('latin1', at, headEnd)
-    if (!/content-disposition:\s*form-data;[^\r\n]*\bname="?model"?(?:[;\s]|$)/i.test(head)) continue
-    const start = headEnd + 4
-    const end = body.indexOf(`\r\n--${mark}`, start)
+  const delimiter = Buffer.from(`\r\n--${mark}`)
+  // the first boundary line has nothing before it
+  let at = body.subarray(0, delimiter.length - 2).equals(delimiter.subarray(2)) ? 0 : next(body, delimiter, 0)
+  for (let part = 0; at >= 0 && part < MAX_PARTS; part++) {
+    const headStart = at + delimiter.length - 2
+    const head = body.toString('latin1', headStart, headStart + PART_HEAD_CAP_BYTES)
+    const headEnd = head.indexOf('\r\n\r\n')
+    const valueStart = headEnd < 0 ? headStart : headStart + headEnd + 4
+    const end = next(body, delimiter, valueStart)
     if (end < 0) break
-    return { model: body.toString('utf8', start, end), stream: false, modelSpan: { start, end } }
+    if (headEnd >= 0 && MODEL_FIELD.test(head.slice(0, headEnd)))
+      return {
+        model: body.toString('utf8', valueStart, end - 2),
+        stream: false,
+        modelSpan: { start: valueStart, end: end - 2 },
+      }
+    at = end
   }
   throw new RelayError('invalid_request', "'model' is missing: send it as a field of the form", { param: 'model' })
 }
