@@ -1,7 +1,7 @@
 import { json, type Play, type WireFormat } from '../fake-upstream/index.ts'
 import { anthropicAnswer } from './answer-anthropic.ts'
 import { chatAnswer } from './answer-chat.ts'
-import { geminiAnswer } from './answer-gemini.ts'
+import { geminiAnswer, vertexClaudeAnswer } from './answer-gemini.ts'
 import { responsesAnswer } from './answer-responses.ts'
 import type { Answer, Manner, Turn } from './turn.ts'
 
@@ -29,7 +29,7 @@ const answers: Record<WireFormat, (turn: Turn, manner: Manner) => Answer> = {
   anthropic: anthropicAnswer,
   gemini: geminiAnswer,
   antigravity: (turn, manner) => {
-    const { whole, events } = geminiAnswer(turn, manner)
+    const { whole, events } = (manner.model.includes('claude') ? vertexClaudeAnswer : geminiAnswer)(turn, manner)
     const wrap = (response: unknown): object => ({ response, traceId: `trace-${manner.serial}` })
     return { whole: wrap(whole), events: events.map(({ data }) => ({ data: wrap(data) })) }
   },

@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
 import type { FakeUpstream } from '../fake-upstream/index.ts'
+import { object, parse, text } from '../fake-upstream/json.ts'
 import { Management } from '../gateway/management.ts'
 import { channel, emptyProvision, startWorld, type Provision } from '../gateway/world.ts'
 import { runCell, taskNames, type Cell, type CellResult } from './cell.ts'
@@ -75,6 +76,13 @@ async function installAll(): Promise<ReadonlyMap<CodingTool, Installed | string>
   return found
 }
 
+/** The different defects in the gateway's own log, whose lines are JSON with pino's levels. */
+function gatewayErrors(log: string): readonly string[] {
+  const lines = log.split('\n').map((line) => object(parse(line)))
+  const defects = lines.filter(({ level }) => Number(level) >= 50)
+  return [...new Set(defects.map(({ msg, err }) => `gateway: ${text(msg)} ${text(object(err).stack)}`))]
+}
+
 const installed = await installAll()
 const world = await startWorld(provision)
 try {
@@ -110,6 +118,7 @@ try {
     ),
   )
   const good = printTable({ cells, results, installed, upstreams, logs })
+  if (!good) console.log(gatewayErrors(world.gateway.stderr()).join('\n'))
   process.exitCode = good ? 0 : 1
 } finally {
   await world.close()

@@ -70,7 +70,7 @@ export class ScriptedUpstream {
     const turn = turnFor(scene.script, played, conversation)
     const thought = played === 'side' || !scene.upstream.thinks ? undefined : thoughtOf(format, conversation)
     const sealed = thought?.seal === '' ? thought.text : thought?.seal
-    if (sealed !== undefined && turn.calls.length > 0) scene.seals.push(sealed)
+    if (sealed !== undefined && sealed !== '' && turn.calls.length > 0) scene.seals.push(sealed)
     const includeUsage = object(request.json.stream_options).include_usage === true
     const manner = { model, stream, includeUsage, serial: ++this.#serial }
     const answer = playTurn(format, { ...turn, ...(thought && { thought }) }, manner)

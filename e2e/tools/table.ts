@@ -81,13 +81,11 @@ export function printTable({ cells, results, installed, upstreams, logs }: Outco
 
 /** What the gateway itself counted as trouble. */
 function troubles(cell: Cell, logs: readonly LoggedRequest[]): readonly string[] {
-  return logs
+  const words = logs
     .filter(({ apiKeyName }) => apiKeyName === cell.id)
     .filter(({ outcome, attemptCount }) => outcome !== 'success' || attemptCount !== 1)
-    .map(
-      ({ outcome, attemptCount, errorMessage, requestedModel }) =>
-        `logged as ${outcome} after ${attemptCount} attempts for ${requestedModel}: ${errorMessage ?? ''}`,
-    )
+    .map((row) => `logged as ${row.outcome} after ${row.attemptCount} attempts: ${row.errorMessage ?? ''}`)
+  return [...new Set(words)]
 }
 
 function printRows(rows: readonly (readonly string[])[]): void {
