@@ -26,6 +26,8 @@ export const gemini: Protocol = {
   // @google/genai drops the event behind a comment and throws at an `event:` line.
   keepAlive: '',
   acceptsUrl: (part) => part.source.kind !== 'url' || acceptsUrl(part.source.url),
+  // @google/genai may be set to `/v1`, where only its key header tells it
+  listsFor: ({ version, headers }) => version === 'v1beta' || headers['x-goog-api-key'] !== undefined,
   catalogue,
   encodeTokenCount: (tokens) => ({ totalTokens: tokens }),
   encodeCatalogue,

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { RelayError } from '../../errors.ts'
-import { collect } from '../../model/collect.ts'
-import type { Loss } from '../../model/request.ts'
+import { collect, replay } from '../../model/collect.ts'
+import type { JsonObject, Loss } from '../../model/request.ts'
 import type { ChatResponse, StreamEvent } from '../../model/response.ts'
 import { unwrapOpaque, wrapOpaque } from '../signature.ts'
 import { chunk, codec, decodeRequest, decodeStream, encodeStream, quiet, request, signed } from './test-codec.ts'
@@ -354,4 +354,29 @@ test('a wrapped thought of another provider is plain base64 for the SDKs', () =>
   const wrapped = wrapOpaque(signed('a+/=', 'openai-responses'))
   expect(wrapped).toMatch(/^[A-Za-z0-9+/]+$/)
   expect(unwrapOpaque(wrapped, 'gemini')).toEqual(signed('a+/=', 'openai-responses'))
+})
+
+describe('gemini-2: a foreign thought that rides on a call keeps its place', () => {
+  const thought = { type: 'reasoning' as const, text: 'Hm', opaque: signed('sig', 'anthropic', 'claude') }
+  const text = { type: 'text' as const, text: 'I look.' }
+  const call = { type: 'tool-call' as const, id: 'toolu_1', name: 'a', arguments: '{}' }
+
+  test.each([
+    ['before text', [thought, text, call]],
+    ['after text', [text, thought, call]],
+  ])('%s', (_, content) => {
+    const response: ChatResponse = { id: 'r', model: 'm', createdAt: 0, content, finish: { reason: 'tool-calls' } }
+    const candidates = [
+      codec.encodeResponse(response, request({})),
+      ...encodeStream(replay(response))
+        .split('\r\n\r\n')
+        .filter((frame) => frame !== '')
+        .map((frame) => JSON.parse(frame.slice(6)) as object),
+    ].map((body) => body as { candidates: { content: { parts: JsonObject[] } }[] })
+    const [whole = [], ...streamed] = candidates.map((body) => body.candidates[0]?.content.parts ?? [])
+    for (const parts of [whole, streamed.flat()]) {
+      const kept = parts.filter((part) => part['thought'] !== true && part['text'] !== '')
+      expect(decodeRequest({ contents: [{ role: 'model', parts: kept }] }).messages[0]?.content).toEqual(content)
+    }
+  })
 })

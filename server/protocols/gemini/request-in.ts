@@ -184,7 +184,7 @@ class Conversation {
     }
     for (const part of parts) {
       const response = part.fields('functionResponse')
-      if (response === undefined) content.push(...this.#modelParts(part, content))
+      if (response === undefined) this.#addModelPart(content, part)
       else {
         flush()
         messages.push({ role: 'tool', content: [this.#result(response)] })
@@ -194,12 +194,15 @@ class Conversation {
     return messages
   }
 
-  #modelParts(part: Fields, before: readonly AssistantPart[]): readonly AssistantPart[] {
+  #addModelPart(content: AssistantPart[], part: Fields): void {
     const { opaque, rider } = readSignature(part.string('thoughtSignature'), this.#format)
-    const ridden = rider === undefined || before.some((earlier) => sameThought(earlier, rider)) ? [] : [rider]
+    if (rider !== undefined && !content.some((earlier) => sameThought(earlier, rider.thought))) {
+      const texts = content.length - 1 - content.findLastIndex(({ type }) => type !== 'text')
+      content.splice(rider.beforeText ? content.length - texts : content.length, 0, rider.thought)
+    }
     const decoded = this.#modelPart(part)
-    if (decoded === undefined || (decoded.type === 'text' && decoded.text === '' && opaque === undefined)) return ridden
-    return [...ridden, opaque === undefined ? decoded : { ...decoded, opaque }]
+    if (decoded === undefined || (decoded.type === 'text' && decoded.text === '' && opaque === undefined)) return
+    content.push(opaque === undefined ? decoded : { ...decoded, opaque })
   }
 
   #modelPart(part: Fields): AssistantPart | undefined {

@@ -61,6 +61,7 @@ function encodeCandidate(
 export class PartWriter {
   readonly #dialect: Dialect
   #thought: ReasoningPart | undefined
+  #saidSince = false
   #broken: ToolCallPart | undefined
 
   constructor(dialect: Dialect) {
@@ -71,6 +72,7 @@ export class PartWriter {
     switch (part.type) {
       case 'text':
         if (part.text === '' && part.opaque === undefined) return undefined
+        this.said()
         return { text: part.text, ...this.signature(part) }
       case 'reasoning':
         this.thought(part)
@@ -88,6 +90,12 @@ export class PartWriter {
   /** A foreign thought, to ride on the next call: Gemini clients send back signatures of calls, but not all send back thoughts. */
   thought(part: ReasoningPart): void {
     this.#thought = part.opaque?.format === this.#dialect.format ? undefined : part
+    this.#saidSince = false
+  }
+
+  /** Text went out: a thought before it stays before it. */
+  said(): void {
+    this.#saidSince = true
   }
 
   /** Undefined where the arguments are no JSON object: the finish says so, as Gemini itself does. */
@@ -97,7 +105,8 @@ export class PartWriter {
       this.#broken = part
       return undefined
     }
-    const rider = part.opaque === undefined && this.#thought !== undefined ? riderOn(this.#thought) : undefined
+    const thought = part.opaque === undefined ? this.#thought : undefined
+    const rider = thought === undefined ? undefined : riderOn({ thought, beforeText: this.#saidSince })
     this.#thought = undefined
     return {
       functionCall: { id: part.id, name: part.name, args },

@@ -101,6 +101,7 @@ export class GeminiStreamEncoder implements StreamEncoder {
       case 'text':
         if (text === '' && logprobs === undefined) return ''
         state.offsets.add(text)
+        if (text !== '') state.writer.said()
         return this.#part({ text }, choice, encodeLogprobs(logprobs))
       case 'reasoning':
         block.text.push(text)

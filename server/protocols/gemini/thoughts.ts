@@ -22,10 +22,16 @@ const RIDER = 'octopus-thought'
 /** Thoughts longer than this do not ride: every later request of the client would carry them. Characters. */
 const LONGEST_RIDER = 65_536
 
+export interface Rider {
+  readonly thought: ReasoningPart
+  /** Text stood between the thought and the call that carries it. */
+  readonly beforeText: boolean
+}
+
 export interface Signature {
   readonly opaque?: Opaque
   /** The thought that belongs in front of the signed part. */
-  readonly rider?: ReasoningPart
+  readonly rider?: Rider
 }
 
 /** What stands in a `thoughtSignature` that a client sent back; a dummy says nothing. */
@@ -56,13 +62,13 @@ export function replayable(
 }
 
 /** A signature for the call that follows a foreign thought; undefined where the thought is not signed or too long. */
-export function riderOn(thought: ReasoningPart): string | undefined {
+export function riderOn({ thought, beforeText }: Rider): string | undefined {
   const { opaque, text, redacted = false, id = '' } = thought
   if (opaque === undefined || text.length + opaque.value.length > LONGEST_RIDER) return undefined
-  return wrapOpaque({ ...opaque, value: JSON.stringify([RIDER, text, redacted, id, opaque.value]) })
+  return wrapOpaque({ ...opaque, value: JSON.stringify([RIDER, text, redacted, id, opaque.value, beforeText]) })
 }
 
-function readRider(opaque: Opaque): ReasoningPart | undefined {
+function readRider(opaque: Opaque): Rider | undefined {
   if (!opaque.value.startsWith(`["${RIDER}",`)) return undefined
   let list: readonly unknown[] | undefined
   try {
@@ -70,13 +76,14 @@ function readRider(opaque: Opaque): ReasoningPart | undefined {
   } catch {
     return undefined
   }
-  const [, text, redacted, id, value] = list ?? []
+  const [, text, redacted, id, value, beforeText] = list ?? []
   if (typeof text !== 'string' || typeof id !== 'string' || typeof value !== 'string') return undefined
-  return {
+  const thought: ReasoningPart = {
     type: 'reasoning',
     text,
     ...(redacted === true && { redacted }),
     ...(id !== '' && { id }),
     opaque: { ...opaque, value },
   }
+  return { thought, beforeText: beforeText === true }
 }
