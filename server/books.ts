@@ -9,6 +9,7 @@ import { openSpool } from './accounting/spool.ts'
 import type { Logger } from './config.ts'
 import { MODEL_NAME_CAP } from './relay/access.ts'
 import type { Bookkeeping, Journal } from './relay/journal.ts'
+import type { Channel } from './store/configuration.ts'
 import type { Store } from './store/store.ts'
 import { channelTypes } from './upstream/channel-types.ts'
 
@@ -16,6 +17,8 @@ import { channelTypes } from './upstream/channel-types.ts'
 export interface Books {
   readonly live: Live
   prices(): PriceBook
+  /** What a model costs on a channel, as one number to order by: nano-USD for a million tokens, of which a quarter is output; null: unknown. */
+  weightOf(channel: Pick<Channel, 'id' | 'type' | 'priceMultiplier'>, model: string): number | null
   bookkeeping(): Bookkeeping
   begin(journal: Journal): void
 }
@@ -78,6 +81,13 @@ export async function openBooks(store: Store, { log, dataDir, undo }: Surroundin
   return {
     live,
     prices: priceBook,
+    weightOf: ({ id, type, priceMultiplier }, model) => {
+      const known = channelTypes.get(type)
+      const price = priceBook().lookup({ channelId: id, vendor: known?.vendor ?? null, model })
+      if (price === null) return known?.inProcess === true ? 0 : null
+      const { input, output } = price.tokens
+      return input === null || output === null ? null : (0.75 * input + 0.25 * output) * priceMultiplier
+    },
     bookkeeping: () => {
       const { bodies, bodyCapBytes } = store.current().settings.log
       return { ...fixed, bodies: { mode: bodies, capBytes: bodyCapBytes } }

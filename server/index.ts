@@ -7,8 +7,6 @@ import { countRequestTokens } from './accounting/estimate.ts'
 import { logRowOf } from './accounting/log-row.ts'
 import { createAntigravityAccounts } from './antigravity-accounts.ts'
 import { openBooks } from './books.ts'
-import { createDice } from './balance/balancer.ts'
-import { KeyHealth } from './balance/health.ts'
 import type { Logger, ServerConfig } from './config.ts'
 import { demoSend } from './demo/index.ts'
 import { prepareFirstRun, type FirstRun } from './first-run.ts'
@@ -22,10 +20,11 @@ import { createSessions, ensureAdminPassword } from './management/session.ts'
 import { protocols } from './protocols/index.ts'
 import { applyProvision, readProvisionFile } from './provision/provision.ts'
 import { authenticate, credentials } from './relay/access.ts'
-import { createGateway } from './relay/gateway.ts'
+import { createGateway, type GatewayParts } from './relay/gateway.ts'
 import { Secret } from './secret.ts'
 import { loadDataKey } from './store/secrets.ts'
-import { openStore, type Store } from './store/store.ts'
+import { openSteering } from './steering.ts'
+import { openStore } from './store/store.ts'
 import type { DatabaseConfig } from './store/database.ts'
 import { createDispatch } from './transport/dispatch.ts'
 import { channelTypes } from './upstream/channel-types.ts'
@@ -47,6 +46,8 @@ export interface RunningServer {
   readonly firstRun: FirstRun | null
   /** Made at the first start: shown once. */
   readonly adminPassword: string | null
+  /** After sleep, or when the network or a proxy changed: pooled sockets are dropped, and what failed is tried anew. */
+  networkChanged(): void
   /** Stops listening, lets answers end (5 s at most), writes everything down. */
   close(): Promise<void>
 }
@@ -98,27 +99,27 @@ async function assemble(config: ServerConfig, { log, dataDir, undo }: Base): Pro
     () => outside.close(),
   )
   const wheel = new TimerWheel()
-  const health = await loadHealth(store)
   const instanceId = randomUUID().slice(0, 8)
   const sendFor = (type: string): Send => (channelTypes.get(type)?.inProcess === true ? demoSend : upstream.send)
   const bus = createEventBus()
+  const accounts: GatewayParts['accounts'] = { antigravity: createAntigravityAccounts(store, upstream.send) }
+  const steering = await openSteering(store, {
+    log,
+    publish: (state) => bus.publish('channel.health', state),
+    costOf: ({ channel, model }) => books.weightOf(channel, model),
+    forgetAccount: (member, key) => accounts[member.format]?.forget(member, key),
+    undo,
+  })
   const gateway = createGateway({
     configuration: store,
     protocols,
     sendFor,
     keyless: new Set([...channelTypes.values()].filter(({ keyRequired }) => !keyRequired).map(({ id }) => id)),
-    dice: createDice(),
-    health,
+    choice: steering.choice,
+    limits: steering.limits,
+    latency: steering.latency,
     wheel,
-    accounts: { antigravity: createAntigravityAccounts(store, upstream.send) },
-    onKeyRest: (keyId, rest) => {
-      const suspendedUntil = rest.kind === 'suspended' ? rest.until : null
-      store.channelKeys
-        .noteHealth(keyId, { suspendedUntil, lastStatus: rest.status })
-        .catch((error: unknown) => log.warn({ err: error }, "a key's state could not be stored"))
-      const state = rest.until === null ? 'healthy' : rest.kind
-      bus.publish('channel.health', { ...rest.at, keyId, state, until: rest.until, reason: rest.reason })
-    },
+    accounts,
     instanceId,
     userAgent: `octopus/${version}`,
   })
@@ -133,10 +134,9 @@ async function assemble(config: ServerConfig, { log, dataDir, undo }: Base): Pro
     listener: () => listener,
     live: () => books.live.snapshot(),
     priceOf: (question) => books.prices().lookup(question),
-    resetChannelKey: async (id) => {
-      await store.channelKeys.reset(id)
-      health.reset(id)
-    },
+    resetChannelKey: (id) => steering.resetChannelKey(id),
+    resetChannel: (id, model) => steering.resetChannel(id, model),
+    channelHealth: () => steering.channelHealth(),
     about: () => ({ version, startedAt, url: address.url, database: store.kind }),
   })
   books.live.onChange((snapshot) => bus.publish('gateway.changed', snapshot))
@@ -194,6 +194,11 @@ async function assemble(config: ServerConfig, { log, dataDir, undo }: Base): Pro
     url: address.url,
     firstRun,
     adminPassword,
+    networkChanged: () => {
+      upstream.reset()
+      outside.reset()
+      steering.networkChanged()
+    },
     close: () =>
       (closing ??= (async () => {
         for (const step of undo.reverse()) await step()
@@ -211,14 +216,6 @@ function databaseOf({ database }: ServerConfig, dataDir: string): DatabaseConfig
     case 'mysql':
       return { kind: 'mysql', url: new Secret(database.path) }
   }
-}
-
-/** Suspensions outlive a restart. */
-async function loadHealth(store: Store): Promise<KeyHealth> {
-  const health = new KeyHealth()
-  for (const [keyId, { suspendedUntil, lastStatus }] of await store.channelKeys.suspended(Date.now()))
-    if (suspendedUntil !== null) health.restore(keyId, { until: suspendedUntil, kind: 'suspended', status: lastStatus })
-  return health
 }
 
 function listen(server: Server, config: ServerConfig): Promise<number> {

@@ -1,7 +1,7 @@
 import type { SqlValue } from '../store/driver.ts'
 import { bucketCount, bucketOf, durationBounds, firstTokenBounds } from '../store/histogram.ts'
 import { columnText, type Rows } from '../store/sql.ts'
-import type { AttemptRecord, FinishedRequest } from './record.ts'
+import { countTries, type AttemptRecord, type FinishedRequest } from './record.ts'
 
 const HOUR_MS = 3_600_000
 /** An upstream's error can be a whole page; a log row is to stay small. */
@@ -68,7 +68,7 @@ function logRow(record: FinishedRequest): readonly SqlValue[] {
     error?.kind ?? null,
     error === undefined ? null : columnText(error.message, MESSAGE_CHARS),
     JSON.stringify(record.attempts.map(shortened)),
-    record.attempts.length,
+    countTries(record),
     record.channelId ?? 0,
     columnText(record.channelName, 128),
     columnText(record.upstreamModel, 256),

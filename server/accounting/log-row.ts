@@ -1,9 +1,9 @@
 import type { LogRow } from '../contract/activity.ts'
-import type { FinishedRequest } from './record.ts'
+import { countTries, type FinishedRequest } from './record.ts'
 
 /** A finished request as a line of the log: what the live tail shows before the database has it. */
 export function logRowOf(record: FinishedRequest): LogRow {
-  const { usage, error, attempts, losses, bodies, ...row } = record
+  const { usage, error, attempts: _attempts, losses, bodies, ...row } = record
   return {
     ...row,
     errorKind: error?.kind ?? null,
@@ -20,7 +20,7 @@ export function logRowOf(record: FinishedRequest): LogRow {
             reasoning: usage.reasoning ?? 0,
           },
     tokensEstimated: usage?.estimated === true,
-    attemptCount: attempts.length,
+    attemptCount: countTries(record),
     lossCount: losses.length,
   }
 }

@@ -63,3 +63,10 @@ export interface FinishedRequest {
   readonly losses: readonly Loss[]
   readonly bodies?: BodyRecord
 }
+
+/** How many tries there were; members that were passed over are none. */
+export function countTries({ attempts }: Pick<FinishedRequest, 'attempts'>): number {
+  let tries = 0
+  for (const { outcome } of attempts) if (outcome !== 'skipped') tries++
+  return tries
+}

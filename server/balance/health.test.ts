@@ -43,3 +43,17 @@ describe('a key rests', () => {
     expect([health.restOf(7, 'a'), health.restOf(7, 'b')]).toEqual([null, null])
   })
 })
+
+describe('what rests', () => {
+  it('is listed until it is over, a suspension for every model', () => {
+    const { health, clock } = healthAt(0)
+    health.noteFailure(7, 'a/b', new RelayError('rate_limited', 'slow down', { retryAfterMs: 5000 }))
+    health.noteFailure(8, 'a', new RelayError('key_refused', 'invalid key', { upstreamStatus: 401 }))
+    expect(health.all()).toEqual([
+      { keyId: 8, model: null, rest: { until: 600_000, kind: 'suspended', status: 401 } },
+      { keyId: 7, model: 'a/b', rest: { until: 5000, kind: 'cooling', status: null } },
+    ])
+    clock.now = 5000
+    expect(health.all().map(({ keyId }) => keyId)).toEqual([8])
+  })
+})

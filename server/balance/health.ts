@@ -55,6 +55,7 @@ export class KeyHealth {
 
   /** The longest rest that holds for this key and model now; null: it is fit. */
   restOf(keyId: number, model: string): Rest | null {
+    if (this.#cooling.size === 0 && this.#suspended.size === 0) return null
     const now = this.#now()
     const cooling = this.#cooling.get(`${keyId}/${model}`)
     if (cooling !== undefined && cooling.until <= now) this.#cooling.delete(`${keyId}/${model}`)
@@ -65,6 +66,18 @@ export class KeyHealth {
       (longest, rest) => (rest !== undefined && (longest === null || rest.until > longest.until) ? rest : longest),
       null,
     )
+  }
+
+  /** All that rest now; `model` null: for every model. */
+  all(): { readonly keyId: number; readonly model: string | null; readonly rest: Rest }[] {
+    const now = this.#now()
+    const found: { readonly keyId: number; readonly model: string | null; readonly rest: Rest }[] = []
+    for (const [keyId, rest] of this.#suspended) if (rest.until > now) found.push({ keyId, model: null, rest })
+    for (const [name, rest] of this.#cooling) {
+      const slash = name.indexOf('/')
+      if (rest.until > now) found.push({ keyId: Number(name.slice(0, slash)), model: name.slice(slash + 1), rest })
+    }
+    return found
   }
 
   /** Forgets what is known of a key: a person has changed or reset it. */

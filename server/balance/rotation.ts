@@ -1,8 +1,7 @@
 import type { Dice } from './balancer.ts'
 
 /** Whose turn it is among the keys of a channel: each in turn, the one that had least to do, or always the first that is fit. */
-export const keyRotations = ['round_robin', 'least_used', 'first'] as const
-export type KeyRotation = (typeof keyRotations)[number]
+export type KeyRotation = 'round_robin' | 'least_used' | 'first'
 
 /** How much each key has been used since the start; counted only where that decides. */
 export class KeyUse {

@@ -31,6 +31,10 @@ export const GroupPolicy = z.object({
   /** Before the first byte, over all attempts, in milliseconds; 0: none. */
   deadlineMs: z.int().min(0).optional(),
   timeouts: Timeouts.optional(),
+  /** Inside a tier: the fastest or the cheapest first. Absent: only the mode decides. */
+  order: z.enum(['latency', 'cost']).optional(),
+  /** Goes on until the client leaves: round after round, with back-off; the deadline then holds for each attempt alone. */
+  neverGiveUp: z.boolean().optional(),
 })
 export type GroupPolicy = z.output<typeof GroupPolicy>
 

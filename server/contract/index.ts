@@ -69,6 +69,18 @@ export const contract = {
     input: FetchModels,
     output: z.object({ models: z.array(z.string()) }),
   }),
+  'channel.health': procedure({
+    http: 'GET /channel-health',
+    summary: 'Lists the circuits that are open and the keys that rest, as the live event tells them.',
+    input: Nothing,
+    output: z.array(ChannelHealth),
+  }),
+  'channel.reset': procedure({
+    http: 'POST /channels/:id/reset',
+    summary: 'Closes the circuits of a channel, or of one of its models, at once.',
+    input: ById.extend({ model: z.string().max(256).optional() }),
+    output: z.null(),
+  }),
   'channelKey.reset': procedure({
     http: 'POST /channel-keys/:id/reset',
     summary: 'Lifts the suspension of a channel key at once.',

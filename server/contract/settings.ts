@@ -31,6 +31,15 @@ export const Settings = z.object({
       keepAliveMs: z.int().min(0).default(15_000),
       /** `channel/model` is answered without a group. */
       exposeChannelModels: z.boolean().default(false),
+      /** Failures in a row that open the circuit of a channel and model; 0: circuits never open. */
+      breakerFailures: z.int().min(0).max(1000).default(5),
+      /** How long a circuit stays open at first. */
+      breakerPauseMs: z.int().min(100).default(10_000),
+      /** Requests of one API key over its limits that may wait at a time, and how long. */
+      queueSize: z.int().min(0).max(10_000).default(50),
+      queueMs: z.int().min(0).max(60_000).default(2000),
+      /** Whose turn it is among the keys of a channel. */
+      keyRotation: z.enum(['round_robin', 'least_used', 'first']).default('round_robin'),
     })
     .prefault({}),
   network: z

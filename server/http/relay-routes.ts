@@ -6,8 +6,10 @@ import { lazyConversation, readBody, type Call } from '../relay/call.ts'
 import { createMediaFetch } from '../relay/media.ts'
 import { refuseLoop } from '../relay/gateway.ts'
 import { Journal, type Bookkeeping } from '../relay/journal.ts'
-import { relay, RelayFailure, type AbortSignalLike, type Answered, type Gateway } from '../relay/relay.ts'
+import { relay, RelayFailure, type Answered, type Gateway } from '../relay/relay.ts'
 import { StreamWriter, type Delivery } from '../relay/reply.ts'
+import type { AbortSignalLike } from '../relay/try.ts'
+import { EarlyHead } from './early-head.ts'
 import type { UpstreamWords } from '../relay/outcome.ts'
 
 /** What serving a relay route needs; server/index.ts brings it together. */
@@ -66,6 +68,7 @@ export async function serveRelay(environment: RelayEnvironment, incoming: RelayR
   const hangUp = new HangUp()
   let journal: Journal | null = null
   let known: Journal['caller'] = null
+  let early: EarlyHead | null = null
   response.on('close', () => {
     if (response.writableFinished) return
     hangUp.fire()
@@ -89,10 +92,16 @@ export async function serveRelay(environment: RelayEnvironment, incoming: RelayR
     journal = begin(peek)
     journal.requestBody = body
     environment.begin(journal)
-    const watch = { journal, signal: hangUp }
-    const answered = await relay(call, environment.gateway, watch).catch((thrown: unknown) =>
-      countHere(call, thrown, environment.countTokens),
-    )
+    const onPatience = (): void => {
+      const { keepAliveMs } = environment.limits()
+      if (!peek.stream || raw !== undefined || protocol.keepAlive === '' || keepAliveMs === 0) return
+      const head = { 'content-type': 'text/event-stream', 'cache-control': 'no-cache', [requestIdHeader]: id }
+      early = new EarlyHead({ response, head, keepAlive: protocol.keepAlive, keepAliveMs, wheel: environment.wheel })
+    }
+    const watch = { journal, signal: hangUp, onPatience }
+    const answered = await relay(call, environment.gateway, watch)
+      .catch((thrown: unknown) => countHere(call, thrown, environment.countTokens))
+      .finally(() => early?.stop())
     if ('tokens' in answered) {
       sendCount(answered.tokens, { response, protocol, journal, id })
       return
@@ -105,6 +114,12 @@ export async function serveRelay(environment: RelayEnvironment, incoming: RelayR
     journal ??= begin({ model: route.model ?? '', stream: route.stream ?? false })
     const words = thrown instanceof RelayFailure ? thrown.words : null
     const error = relayErrorOf(thrown, environment)
+    if (response.headersSent && !response.destroyed) {
+      // the stream is open already, so the error is told inside it
+      journal.close({ httpStatus: response.statusCode, error })
+      response.end(protocol.encodeStreamError(error, route))
+      return
+    }
     sendError(error, { response, protocol, journal, id, words: sameFormat(words, protocol) ? words : null })
   }
 }
@@ -189,7 +204,7 @@ function sendWhole(
 }
 
 function sendStream(
-  { attempt, outcome }: Answered,
+  { attempt, outcome, try_ }: Answered,
   to: {
     readonly environment: RelayEnvironment
     readonly incoming: RelayRequest
@@ -204,6 +219,8 @@ function sendStream(
   const { pump } = outcome
   journal.firstTokenMs = journal.elapsed()
   const close = (error: RelayError | null): void => {
+    if (journal.closed) return
+    environment.gateway.choice.noteEnd(try_, error)
     const sample = incoming.raw === undefined ? { sample: () => pump.sample } : {}
     journal.close({ httpStatus: outcome.status, error, usage: pump.usage, ...sample })
   }
@@ -226,7 +243,8 @@ function sendStream(
     close(new RelayError('cancelled', 'the client went away in the middle of the answer'))
   })
   if (hangUp.aborted) return
-  response.writeHead(outcome.status, { ...outcome.headers, ...writer.headers, [requestIdHeader]: id })
+  if (!response.headersSent)
+    response.writeHead(outcome.status, { ...outcome.headers, ...writer.headers, [requestIdHeader]: id })
   attempt.connect(writer)
 }
 

@@ -1,5 +1,5 @@
 import type { Price, PriceQuestion } from '../accounting/pricing.ts'
-import type { GatewayChanged, GatewayStatus } from '../contract/activity.ts'
+import type { ChannelHealth, GatewayChanged, GatewayStatus } from '../contract/activity.ts'
 import { ContractError } from '../contract/define.ts'
 import type { Handlers } from '../contract/index.ts'
 import type { PriceAnswer } from '../contract/prices.ts'
@@ -26,6 +26,10 @@ export interface Surroundings {
   readonly priceOf: (question: PriceQuestion) => Price | null
   /** Lifts a key's suspension, in memory and in the database. Throws ContractError `not_found`. */
   readonly resetChannelKey: (id: number) => Promise<void>
+  /** Circuits that are open and keys that rest. */
+  readonly channelHealth: () => ChannelHealth[]
+  /** Closes a channel's circuits; null: of all its models. */
+  readonly resetChannel: (id: number, model: string | null) => void
   readonly about: () => Pick<GatewayStatus, 'version' | 'startedAt' | 'url' | 'database'>
 }
 
@@ -42,6 +46,12 @@ export function createHandlers(around: Surroundings): Handlers {
       const { protocols, sendFor, listener } = around
       const context = { protocols, sendFor, configuration, listener }
       return { models: await listModels(input, context, signal) }
+    },
+    'channel.health': () => Promise.resolve(around.channelHealth()),
+    'channel.reset': ({ id, model }) => {
+      if (!configuration().channels.has(id)) throw new ContractError('not_found', `there is no channel ${id}`)
+      around.resetChannel(id, model ?? null)
+      return Promise.resolve(null)
     },
     'channelKey.reset': async ({ id }) => {
       await around.resetChannelKey(id)

@@ -1,4 +1,4 @@
-import type { Candidate, Dice } from '../balance/balancer.ts'
+import type { Candidate } from '../balance/balancer.ts'
 import type { KeyHealth } from '../balance/health.ts'
 import { RelayError } from '../errors.ts'
 import type { WireFormat } from '../model/request.ts'
@@ -10,6 +10,8 @@ export interface Member extends Candidate {
   /** The client's own format where the channel offers it, else the channel's first. */
   readonly format: WireFormat
   readonly baseUrl: string
+  /** The same member at each of the channel's addresses for this format; mostly only itself. */
+  readonly addresses: readonly Member[]
 }
 
 /** Channels of these types need no key. */
@@ -55,18 +57,25 @@ function findMembers(configuration: Configuration, group: Group, wanted: Wanted)
         channel.endpoints.find(({ format }) => format === wanted.format) ??
         channel.endpoints.find(({ format }) => wanted.serves(format))
       if (endpoint === undefined) reasons.push(`channel '${channel.name}' has no endpoint for ${wanted.format}`)
-      else
-        members.push({
-          itemId: item.id,
-          groupId: group.id,
-          channelId: channel.id,
-          model: item.model,
-          priority: item.priority,
-          weight: item.weight,
-          channel,
-          format: endpoint.format,
-          baseUrl: endpoint.baseUrl,
-        })
+      else {
+        const { format } = endpoint
+        const urls = new Set(channel.endpoints.filter((other) => other.format === format).map(({ baseUrl }) => baseUrl))
+        const addresses: Member[] = []
+        for (const baseUrl of urls)
+          addresses.push({
+            itemId: item.id,
+            groupId: group.id,
+            channelId: channel.id,
+            model: item.model,
+            priority: item.priority,
+            weight: item.weight,
+            channel,
+            format,
+            baseUrl,
+            addresses,
+          })
+        members.push(...addresses.slice(0, 1))
+      }
     }
   }
   if (members.length > 0) return members
@@ -78,18 +87,22 @@ const usable = (key: ChannelKey, model: string): boolean =>
   key.enabled && (key.models === null || key.models.has(model))
 
 /**
- * The keys to try at one member, best first: the fit ones in turn, then the resting ones, soonest first. `null` stands for
- * "no key", where the channel's type needs none.
+ * The keys to try at one member, best first: the fit ones in the order of `rotate`, then the resting ones, soonest first. `null`
+ * stands for "no key", where the channel's type needs none.
  */
-export function keysOf(member: Member, health: KeyHealth, dice: Dice): readonly (ChannelKey | null)[] {
+export function keysOf(
+  member: Member,
+  health: KeyHealth,
+  rotate: (keys: readonly ChannelKey[]) => readonly ChannelKey[],
+): readonly (ChannelKey | null)[] {
   const keys = member.channel.keys.filter((key) => usable(key, member.model))
-  if (keys.length === 0) return [null]
+  if (keys.length === 0) return NO_KEY
   if (keys.length === 1) return keys
-  const first = dice.turn(`keys of ${member.channelId}`) % keys.length
-  const inTurn = [...keys.slice(first), ...keys.slice(0, first)]
   const until = (key: ChannelKey): number => health.restOf(key.id, member.model)?.until ?? 0
-  return inTurn.sort((a, b) => until(a) - until(b))
+  return [...rotate(keys)].sort((a, b) => until(a) - until(b))
 }
+
+const NO_KEY: readonly null[] = [null]
 
 /** Members with a fit key before those whose keys all rest; the balancer's order is kept inside both. */
 export function healthyFirst(order: readonly Member[], health: KeyHealth): readonly Member[] {

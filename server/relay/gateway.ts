@@ -1,5 +1,5 @@
-import { balancers, preferring, type Dice } from '../balance/balancer.ts'
-import type { KeyHealth } from '../balance/health.ts'
+import type { Latency } from '../balance/latency.ts'
+import type { Limits } from '../balance/limits.ts'
 import { RelayError } from '../errors.ts'
 import type { ReportLoss, WireFormat } from '../model/request.ts'
 import type { Protocol } from '../protocols/codec.ts'
@@ -15,9 +15,11 @@ import { Attempt } from './attempt.ts'
 import type { AttemptPlan } from './outcome.ts'
 import { withModel, withOverride } from './body.ts'
 import type { Call, Conversation } from './call.ts'
-import { healthyFirst, keysOf, membersOf, type KeylessTypes, type Member } from './candidates.ts'
+import { membersOf, type KeylessTypes, type Member } from './candidates.ts'
+import { addressName, type Choice } from './choice.ts'
 import { withMediaBytes } from './media.ts'
-import type { Gateway, Try } from './relay.ts'
+import type { Gateway } from './relay.ts'
+import type { Try } from './try.ts'
 
 /** What the main path needs of the other layers; server/index.ts brings it together. */
 export interface GatewayParts {
@@ -26,13 +28,13 @@ export interface GatewayParts {
   /** How requests of a channel type leave: over the network, or to the demo provider inside the process. */
   readonly sendFor: (channelType: string) => Send
   readonly keyless: KeylessTypes
-  readonly dice: Dice
-  readonly health: KeyHealth
+  readonly choice: Choice
+  readonly limits: Limits
+  /** Waiting times of addresses, for channels that have several. */
+  readonly latency: Latency
   readonly wheel: TimerWheel
   /** For formats whose channels need more than the key as it is (Antigravity's access token and project). */
   readonly accounts: Partial<Readonly<Record<WireFormat, AccountLookup>>>
-  /** Told when a key's state changed, so that it can be stored and shown. */
-  readonly onKeyRest: (keyId: number, rest: KeyRest) => void
   /** Names this process in `x-octopus-hop`. */
   readonly instanceId: string
   /** Our own name at upstreams, where the client's is not passed on. */
@@ -54,19 +56,10 @@ export interface Account {
   readonly project: string
 }
 
-/** How a key fares after a try. `until` null: it is fit again. */
-export interface KeyRest {
-  readonly at: { readonly channelId: number; readonly model: string | null }
-  readonly kind: 'cooling' | 'suspended'
-  readonly until: number | null
-  readonly status: number | null
-  readonly reason: string
-}
-
 export const hopHeader = 'x-octopus-hop'
 
 export function createGateway(parts: GatewayParts): Gateway {
-  const { configuration, protocols, dice, health, wheel } = parts
+  const { configuration, protocols, wheel } = parts
   const global = new Map<string, Secret>()
   const globalProxy = (url: string): Secret | null => {
     if (url === '') return null
@@ -100,17 +93,18 @@ export function createGateway(parts: GatewayParts): Gateway {
       })
     },
 
-    balance: (group, members) =>
-      preferring(healthyFirst(balancers[group.mode](members, dice), health), group.pinnedItemId),
+    choice: parts.choice,
 
-    keys: (member) => keysOf(member, health, dice),
+    admit: (caller, signal) => parts.limits.admit(caller, signal),
+
+    random: () => Math.random(),
 
     limits: (group, call) => {
       const { relay } = configuration.current().settings
       const deadlineMs = group.policy.deadlineMs ?? relay.deadlineMs
       return {
         maxMembers: group.policy.maxAttempts ?? relay.maxAttempts,
-        deadline: deadlineMs === 0 ? Infinity : call.startedAt + deadlineMs,
+        deadline: deadlineMs === 0 || group.policy.neverGiveUp === true ? Infinity : call.startedAt + deadlineMs,
       }
     },
 
@@ -125,23 +119,6 @@ export function createGateway(parts: GatewayParts): Gateway {
       try_.signal.onAbort(() => attempt.abort())
       return attempt
     },
-
-    noteHealth: ({ key, member }, error) => {
-      if (key === null) return
-      if (error === null) {
-        const rested = health.restOf(key.id, member.model)
-        if (rested === null) return
-        health.noteSuccess(key.id, member.model)
-        const at = { channelId: member.channelId, model: rested.kind === 'cooling' ? member.model : null }
-        parts.onKeyRest(key.id, { at, kind: rested.kind, until: null, status: 200, reason: '' })
-        return
-      }
-      if (error.kind === 'key_refused') parts.accounts[member.format]?.forget(member, key)
-      const rest = health.noteFailure(key.id, member.model, error)
-      if (rest === null) return
-      const at = { channelId: member.channelId, model: rest.kind === 'cooling' ? member.model : null }
-      parts.onKeyRest(key.id, { at, ...rest, reason: error.message })
-    },
   }
 
   /** The conversation, with the bytes of media whose address this upstream cannot take. */
@@ -153,10 +130,12 @@ export function createGateway(parts: GatewayParts): Gateway {
 
   function plan(
     call: Call,
-    { group, member, key, journal }: Try,
+    { group, member, key, journal, startedAt }: Try,
     { upstream, conversation, account }: Chosen,
   ): AttemptPlan {
     const { settings } = configuration.current()
+    // who never gives up may be asking for hours: each attempt has its own time
+    const from = group.policy.neverGiveUp === true ? startedAt : call.startedAt
     const timers = timersOf(group, member, settings.relay)
     const same = conversation === null
     const loss: ReportLoss = (lost) => {
@@ -186,7 +165,7 @@ export function createGateway(parts: GatewayParts): Gateway {
     }
     return {
       request,
-      send: parts.sendFor(member.channel.type),
+      send: member.addresses.length > 1 ? timed(member) : parts.sendFor(member.channel.type),
       upstream,
       client: call.protocol,
       stream: call.peek.stream,
@@ -197,10 +176,27 @@ export function createGateway(parts: GatewayParts): Gateway {
       origin,
       loss,
       fallback: { id: call.id, createdAt: Math.floor(call.at / 1000) },
-      commitBy: commitWaitMs === 0 ? Infinity : call.startedAt + commitWaitMs,
+      commitBy: commitWaitMs === 0 ? Infinity : from + commitWaitMs,
       commitWaitMs,
-      endBy: timers.totalMs === 0 ? Infinity : call.startedAt + timers.totalMs,
+      endBy: timers.totalMs === 0 ? Infinity : from + timers.totalMs,
       wheel,
+    }
+  }
+
+  /** Measures the time to the first byte, by which the channel's addresses are told apart. */
+  function timed(member: Member): Send {
+    const send = parts.sendFor(member.channel.type)
+    return (request, handler) => {
+      const sentAt = performance.now()
+      return send(request, {
+        onHead: (status, headers) => {
+          if (status < 500) parts.latency.note(addressName(member), performance.now() - sentAt)
+          handler.onHead(status, headers)
+        },
+        onData: (chunk) => handler.onData(chunk),
+        onEnd: () => handler.onEnd(),
+        onError: (error) => handler.onError(error),
+      })
     }
   }
 

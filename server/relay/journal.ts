@@ -1,3 +1,4 @@
+import type { Permit } from '../balance/limits.ts'
 import type { AttemptRecord, BodyRecord, FinishedRequest } from '../accounting/record.ts'
 import type { RelayError } from '../errors.ts'
 import type { Loss } from '../model/request.ts'
@@ -46,6 +47,8 @@ export class Journal {
   upstreamFormat: FinishedRequest['upstreamFormat'] = null
   firstTokenMs: number | null = null
   requestBody: Buffer | null = null
+  /** The request's place among those of its API key, given back when it is over. */
+  permit: Permit | null = null
   readonly #books: Bookkeeping
   readonly #response: Buffer[] = []
   #responseBytes = 0
@@ -73,6 +76,8 @@ export class Journal {
     readonly error: RelayError | null
   }): void {
     const { member, key, attempt, startedMs, error } = tried
+    // a request that never gives up may try all night: its beginning and its end are kept
+    if (this.attempts.length >= ATTEMPTS_CAP) this.attempts.splice(ATTEMPTS_CAP / 2, 1)
     this.attempts.push({
       channelId: member.channelId,
       channelName: member.channel.name,
@@ -85,6 +90,24 @@ export class Journal {
       ...(error !== null && { error: { kind: error.kind, message: error.message } }),
       startedMs,
       durationMs: this.elapsed() - startedMs,
+    })
+  }
+
+  /** A member that was passed over because its circuit is open. */
+  noteSkipped(member: Member, reason: string): void {
+    const { channelId, channel, model, format } = member
+    this.attempts.push({
+      channelId,
+      channelName: channel.name,
+      model,
+      format,
+      keyId: null,
+      keyNote: '',
+      status: null,
+      outcome: 'skipped',
+      error: { kind: 'upstream_failed', message: `passed over after failures in a row: ${reason}` },
+      startedMs: this.elapsed(),
+      durationMs: 0,
     })
   }
 
@@ -111,6 +134,7 @@ export class Journal {
     const { arrival, answeredBy, caller, group } = this
     const durationMs = this.elapsed()
     const usage = end.usage ?? (end.sample === undefined ? undefined : this.#estimate(end.sample))
+    this.permit?.release(usage === undefined ? 0 : tokensOf(usage))
     if (answeredBy !== null) this.#endAnswer(end.error, durationMs)
     const lastTried = this.attempts[this.attempts.length - 1]
     const outcome = end.error === null ? 'success' : end.error.kind === 'cancelled' ? 'cancelled' : 'failure'
@@ -182,9 +206,14 @@ export class Journal {
   }
 }
 
+const ATTEMPTS_CAP = 100
 const ESTIMATE_CAP_BYTES = 1024 * 1024
 
 /** `claude-cli/2.1.3 (external, cli)` → `claude-cli/2.1.3`: the log wants to know the tool, not the machine. */
 function softwareOf(headers: HeaderMap): string {
   return (headers['user-agent'] ?? '').split(' ', 1)[0]?.slice(0, 100) ?? ''
 }
+
+/** All tokens of a request, each once. */
+const tokensOf = ({ input, cacheRead, cacheWrite5m, cacheWrite1h, output }: Usage): number =>
+  input + cacheRead + cacheWrite5m + cacheWrite1h + output

@@ -1,10 +1,13 @@
+import { backOffMs, mayPass, worthRepeating } from '../balance/back-off.ts'
+import type { Permit } from '../balance/limits.ts'
 import { RelayError } from '../errors.ts'
-import type { ApiKey, ChannelKey, Group } from '../store/configuration.ts'
+import type { ApiKey, Group } from '../store/configuration.ts'
 import type { Attempt } from './attempt.ts'
-import type { Outcome, UpstreamWords } from './outcome.ts'
 import type { Call } from './call.ts'
 import type { Member } from './candidates.ts'
-import type { Journal } from './journal.ts'
+import { blamesAddress, type Choice, type Wish } from './choice.ts'
+import type { Outcome, UpstreamWords } from './outcome.ts'
+import type { Try } from './try.ts'
 
 /** The relay's view of everything around it: assembled in server/index.ts. */
 export interface Gateway {
@@ -12,38 +15,38 @@ export interface Gateway {
   authenticate(presented: { readonly headers: Call['headers']; readonly queryKey: string | null }): ApiKey
   /** @throws RelayError `model_not_found`, `forbidden` */
   resolveGroup(model: string, caller: ApiKey): Group
+  /** A place among the caller's requests; null: it has no limits. Rejects with RelayError `limit_exceeded`, `cancelled` */
+  admit(caller: ApiKey, signal: Try['signal']): Promise<Permit> | null
   /** @throws RelayError `no_channel` */
   candidates(group: Group, call: Call): readonly Member[]
-  /** All of them, best first. */
-  balance(group: Group, members: readonly Member[]): readonly Member[]
-  keys(member: Member): readonly (ChannelKey | null)[]
+  readonly choice: Choice
   /** Converts where needed and sends. @throws RelayError when the request cannot be said in the member's format */
   attempt(call: Call, try_: Try): Promise<Attempt>
-  noteHealth(try_: Try, error: RelayError | null): void
   /** Distinct members tried in one request, and the moment (`performance.now()`) by which the first byte must be there. */
-  limits(group: Group, call: Call): { readonly maxMembers: number; readonly deadline: number }
+  limits(group: Group, call: Call): Bounds
+  /** [0,1) */
+  random(): number
 }
 
-/** One member and one of its keys, for one group. */
-export interface Try {
-  readonly group: Group
-  readonly member: Member
-  readonly key: ChannelKey | null
-  readonly journal: Journal
-  readonly signal: AbortSignalLike
-}
-
-/** The client's hang-up, without the cost of an AbortController: whoever runs looks, and whoever waits is told. */
-export interface AbortSignalLike {
-  readonly aborted: boolean
-  onAbort(listener: () => void): void
+export interface Bounds {
+  readonly maxMembers: number
+  readonly deadline: number
 }
 
 export interface Answered {
   readonly attempt: Attempt
   readonly outcome: Exclude<Outcome, { readonly kind: 'failed' }>
   readonly member: Member
+  readonly try_: Try
 }
+
+/** What is told while a request runs. */
+export interface Watch extends Pick<Try, 'journal' | 'signal'> {
+  /** The group never gives up: the client may have to wait for long, and had better be told that it is not forgotten. */
+  readonly onPatience?: () => void
+}
+
+type Failed = Extract<Outcome, { readonly kind: 'failed' }>
 
 /** All failed: the error that tells it best, and the upstream's own bytes when it speaks the client's format. */
 export class RelayFailure extends Error {
@@ -59,37 +62,125 @@ export class RelayFailure extends Error {
 
 /** Several keys of one member may be tried, but a channel with a hundred dead keys must not hold a request for ever. */
 const KEYS_PER_MEMBER = 5
+const ADDRESSES_PER_MEMBER = 3
 
 /**
- * The main path: which group, in which order, and one try after the other until the first meaningful event.
+ * The main path: which group, in which order, and one try after the other until the first meaningful event. A round asks each
+ * member at most once; only a group that never gives up, or has one member only, gets another.
  * @throws RelayError for what is wrong before anybody was asked; RelayFailure when everybody who was asked failed
  */
-export async function relay(call: Call, gateway: Gateway, watch: Pick<Try, 'journal' | 'signal'>): Promise<Answered> {
+export async function relay(call: Call, gateway: Gateway, watch: Watch): Promise<Answered> {
   const { journal, signal } = watch
   const group = (journal.group = gateway.resolveGroup(call.peek.model, call.caller))
-  const order = gateway.balance(group, gateway.candidates(group, call))
-  const { maxMembers, deadline } = gateway.limits(group, call)
-  const failures: { readonly error: RelayError; readonly words: UpstreamWords | null }[] = []
-  for (const member of order.slice(0, maxMembers)) {
-    for (const key of gateway.keys(member).slice(0, KEYS_PER_MEMBER)) {
+  const admitted = gateway.admit(call.caller, signal)
+  if (admitted !== null) journal.permit = await admitted
+  if (group.policy.neverGiveUp === true) watch.onPatience?.()
+  const wish: Wish = {
+    session: gateway.choice.session(group, call),
+    stream: call.peek.stream,
+    judged: call.raw === undefined && call.route.operation === 'generate',
+  }
+  const bounds = gateway.limits(group, call)
+  const walk: Walk = { call, gateway, group, wish, bounds, watch }
+  for (let rounds = 0; ; rounds++) {
+    const members = gateway.candidates(group, call)
+    const order = gateway.choice.order(group, members, wish)
+    if (rounds === 0 && members.length > 1) gateway.choice.noteSkipped(members, journal)
+    const failures: Failed[] = []
+    const answered = await round(walk, order, failures)
+    if (answered !== null) return answered
+    const waitMs = pauseBefore(walk, { rounds: rounds + 1, order, failures })
+    if (waitMs === null) throw best(failures)
+    await pause(waitMs, signal)
+    journal.losses.length = 0
+  }
+}
+
+interface Walk {
+  readonly call: Call
+  readonly gateway: Gateway
+  readonly group: Group
+  readonly wish: Wish
+  readonly bounds: Bounds
+  readonly watch: Watch
+}
+
+/** Asks the members in their order. null: all have failed, and `failures` says how. */
+async function round(walk: Walk, order: readonly Member[], failures: Failed[]): Promise<Answered | null> {
+  let tried = 0
+  for (const [at, member] of order.entries()) {
+    if (tried >= walk.bounds.maxMembers) return null
+    const answered = await askMember(walk, { member, last: at === order.length - 1, failures })
+    if (answered === 'skipped') continue
+    if (answered !== null) return answered
+    tried++
+  }
+  return null
+}
+
+/** Tries a member with its keys, and at its addresses. */
+async function askMember(
+  walk: Walk,
+  asked: { readonly member: Member; readonly last: boolean; readonly failures: Failed[] },
+): Promise<Answered | 'skipped' | null> {
+  const { call, gateway, group, wish, bounds, watch } = walk
+  const { journal, signal } = watch
+  const { failures } = asked
+  for (const key of gateway.choice.keys(asked.member, wish).slice(0, KEYS_PER_MEMBER)) {
+    for (const member of gateway.choice.addresses(asked.member).slice(0, ADDRESSES_PER_MEMBER)) {
       if (signal.aborted) throw new RelayError('cancelled', 'the client went away')
-      if (failures.length > 0 && performance.now() >= deadline) throw best(failures)
+      if (failures.length > 0 && performance.now() >= bounds.deadline) throw best(failures)
       const startedMs = journal.elapsed()
-      const try_: Try = { group, member, key, journal, signal }
+      const { session, judged } = wish
+      const try_: Try = { group, member, key, journal, signal, session, judged, startedAt: performance.now() }
+      if (!gateway.choice.enter(try_, asked.last)) return 'skipped'
       const attempt = await gateway.attempt(call, try_).catch((error: unknown) => asRelayError(error))
       const outcome: Outcome =
         attempt instanceof RelayError ? { kind: 'failed', error: attempt, words: null } : await attempt.outcome
       const error = outcome.kind === 'failed' ? outcome.error : null
+      gateway.choice.noteOutcome(try_, outcome)
       journal.noteAttempt({ member, key, attempt: attempt instanceof RelayError ? null : attempt, startedMs, error })
-      gateway.noteHealth(try_, error)
-      if (outcome.kind !== 'failed' && !(attempt instanceof RelayError)) return { attempt, outcome, member }
+      if (outcome.kind !== 'failed' && !(attempt instanceof RelayError)) return { attempt, outcome, member, try_ }
       if (outcome.kind !== 'failed') continue
       failures.push(outcome)
       if (outcome.error.scope === 'request') throw best(failures) // nobody else would do better
-      if (outcome.error.scope === 'channel') break // another key would not help
+      if (outcome.error.scope === 'key') break // another address has the same account
+      if (!blamesAddress(outcome.error)) return null // neither another key nor another address would help
     }
+    if (failures.at(-1)?.error.scope === 'channel') return null
   }
-  throw best(failures)
+  return null
+}
+
+/**
+ * How long to wait before everybody is asked once more, in ms; null: not at all. Who never gives up stops only where waiting cannot
+ * help. Others repeat only a group's one member, while time and the number of tries allow it.
+ */
+function pauseBefore(
+  { gateway, group, bounds }: Walk,
+  after: { readonly rounds: number; readonly order: readonly Member[]; readonly failures: readonly Failed[] },
+): number | null {
+  const { rounds, order, failures } = after
+  const waits = failures.flatMap(({ error }) => error.detail.retryAfterMs ?? [])
+  const wait = (): number =>
+    backOffMs(rounds - 1, () => gateway.random(), waits.length === 0 ? undefined : Math.min(...waits))
+  if (group.policy.neverGiveUp === true) return failures.some(({ error }) => mayPass(error)) ? wait() : null
+  const [only] = order
+  if (only === undefined || order.length > 1 || rounds >= bounds.maxMembers) return null
+  if (!gateway.choice.isFit(only) || !failures.every(({ error }) => worthRepeating(error))) return null
+  const waitMs = wait()
+  return performance.now() + waitMs < bounds.deadline ? waitMs : null
+}
+
+/** Rejects with RelayError `cancelled` as soon as the client goes away. */
+function pause(ms: number, signal: Try['signal']): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, ms)
+    signal.onAbort(() => {
+      clearTimeout(timer)
+      reject(new RelayError('cancelled', 'the client went away while the gateway waited to try again'))
+    })
+  })
 }
 
 function asRelayError(error: unknown): RelayError {
@@ -102,7 +193,7 @@ function asRelayError(error: unknown): RelayError {
  * Which of several failures the client should read. The last one, except that a wait which somebody named is better news than a
  * dead key or a broken connection: the client can act on it.
  */
-function best(failures: readonly { readonly error: RelayError; readonly words: UpstreamWords | null }[]): RelayFailure {
+function best(failures: readonly Failed[]): RelayFailure {
   const last = failures[failures.length - 1]
   if (last === undefined) throw new RelayError('no_channel', 'no channel was left to ask')
   const patient =

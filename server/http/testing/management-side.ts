@@ -64,6 +64,8 @@ export async function startManagementSide(files: Readonly<Record<string, string>
     resetChannelKey: async (id) => {
       await store.channelKeys.reset(id)
     },
+    channelHealth: () => [],
+    resetChannel: () => undefined,
     about: () => ({ version: '1.2.3', startedAt: 5, url: `http://127.0.0.1:${port}`, database: store.kind }),
   })
   const api = { dispatch: createDispatch(handlers, log), feed: bus, sessions, version: '1.2.3', heartbeatMs: 50 }
