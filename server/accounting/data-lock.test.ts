@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { hostname, tmpdir } from 'node:os'
 import path from 'node:path'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { DataDirectoryInUse, lockData } from './data-lock.ts'
 
 let directory: string
@@ -46,6 +46,20 @@ test('the lock of a killed process is taken over, and leaves nothing behind', as
   expect(readdirSync(directory)).toEqual(['lock'])
   lock.release()
   expect(readdirSync(directory)).toEqual([])
+})
+
+test.runIf(existsSync('/proc/self/stat'))('a holder that died and whose parent never asked is dead', async () => {
+  // `exec sleep` does not wait for the child that the shell began before
+  const parent = spawn('sh', ['-c', 'sleep 0 & echo $!; exec sleep 1000'], { stdio: ['ignore', 'pipe', 'inherit'] })
+  children.push(parent)
+  const [said] = (await once(parent.stdout, 'data')) as [Buffer]
+  const pid = Number(said.toString())
+  await vi.waitUntil(() => readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z '))
+  const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+  const born = `${boot} ${readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ')[19] ?? ''}`
+  writeFileSync(path.join(directory, 'lock'), JSON.stringify({ pid, host: hostname(), born, since: Date.now() }))
+  const lock = await lockData(directory)
+  lock.release()
 })
 
 test('the same process does not get it twice, and gets it again after release', async () => {

@@ -141,15 +141,32 @@ async function isAlive(file: string, holder: Holder): Promise<boolean> {
   } catch (error) {
     if (codeOf(error) === 'ESRCH') return false
   }
+  if (isZombie(holder.pid)) return false
   return holder.born === '' || holder.born === bornOf(holder.pid)
+}
+
+/** Linux: ended, but its parent has not asked how (a container's first process often never does); signals still reach its id. */
+function isZombie(pid: number): boolean {
+  return statOf(pid)[0] === 'Z'
+}
+
+/** The fields of proc(5)'s stat from the third on, the state; [] where there is no procfs, or no such process. */
+function statOf(pid: number): readonly string[] {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    // the second field is the program's name, in which anything may stand
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  } catch {
+    return []
+  }
 }
 
 /** Linux: the boot, and the tick at which the process began (proc(5), field 22 of stat). Elsewhere ''. */
 function bornOf(pid: number): string {
   try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
     const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
-    return `${boot} ${stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? ''}`
+    const tick = statOf(pid)[19]
+    return tick === undefined ? '' : `${boot} ${tick}`
   } catch {
     return '' // no procfs here
   }
