@@ -60,12 +60,7 @@ function provisionOf(upstream: FakeUpstream, recordings: readonly RecordedCase[]
   const models: Partial<Record<WireFormat, readonly string[]>> = {}
   for (const format of wireFormats)
     models[format] = recordings.filter((one) => one.format === format).map(({ id }) => modelOf(id))
-  const provision = provisionModels(upstream, models)
-  // what a person's account would add
-  const channels = provision.channels.map((one) =>
-    one['type'] === 'antigravity' ? { ...one, paramOverride: { project: 'conformance' } } : one,
-  )
-  return { ...provision, channels }
+  return provisionModels(upstream, models)
 }
 
 /** The same id may be recorded in two formats: the channel that was asked decides. */
