@@ -11,6 +11,11 @@ export interface SqlConnection {
   readonly kind: 'sqlite' | 'postgresql' | 'mysql'
   query(sql: string, values?: readonly SqlValue[]): Promise<readonly SqlRow[]>
   execute(sql: string, values?: readonly SqlValue[]): Promise<void>
+  /**
+   * One statement for each of the rows, in one go: only where a statement costs no round trip (SQLite), and only on the connection of a
+   * transaction.
+   */
+  executeEach?(sql: string, rows: readonly (readonly SqlValue[])[]): Promise<void>
 }
 
 export interface SqlDriver extends SqlConnection {

@@ -78,6 +78,12 @@ function connection(database: Database.Database): SqlConnection {
         else statement.run(...values.map(bound))
         resolve()
       }),
+    executeEach: (sql, rows) =>
+      new Promise((resolve) => {
+        const statement = prepare(sql)
+        for (const values of rows) statement.run(...values.map(bound))
+        resolve()
+      }),
   }
 }
 
