@@ -183,6 +183,14 @@ export const failures = {
     anthropic: 'api_error',
     google: 'CANCELLED',
   },
+  /** The gateway is being stopped while the answer is under way: nobody's failure. */
+  gateway_stopping: {
+    status: 503,
+    scope: 'request',
+    openai: ['server_error', 'gateway_stopping'],
+    anthropic: 'overloaded_error',
+    google: 'UNAVAILABLE',
+  },
   internal: {
     status: 500,
     scope: 'request',
@@ -203,6 +211,8 @@ export interface RelayErrorDetail {
   readonly param?: string | undefined
   /** The upstream's own machine-readable word (`insufficient_quota`, `overloaded_error`), kept for the log and for same-format replies. */
   readonly upstreamCode?: string | undefined
+  /** What failed is ours: the program's log gets the cause with its stack. */
+  readonly defect?: true
   readonly cause?: unknown
 }
 

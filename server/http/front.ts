@@ -37,7 +37,13 @@ export interface CatalogueRequest {
 /** The one listener: relay routes are answered here at once, everything else by the Express app behind it. */
 export function createFront(parts: FrontParts): Server {
   const server = createServer(
-    { keepAliveTimeout: KEEP_ALIVE_MS, requestTimeout: 0, maxHeaderSize: PARSED_HEADER_BYTES, noDelay: true },
+    {
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      requestTimeout: 0,
+      maxHeaderSize: PARSED_HEADER_BYTES,
+      noDelay: true,
+      shouldUpgradeCallback: isWebSocket,
+    },
     (request, response) => {
       serve(parts, request, response)
     },
@@ -47,6 +53,9 @@ export function createFront(parts: FrontParts): Server {
   server.on('clientError', (error: ClientError, socket: Socket) => refuseGarbage(parts, error, socket))
   return server
 }
+
+/** Other upgrades are offers that a server may pass over (`h2c`: the JDK's client and curl make it with every request). */
+const isWebSocket = (request: IncomingMessage): boolean => /\bwebsocket\b/i.test(request.headers.upgrade ?? '')
 
 function serve(parts: FrontParts, request: IncomingMessage, response: ServerResponse): void {
   const matched = matchRoute(request, parts.protocols)

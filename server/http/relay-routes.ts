@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { newRequestId } from '../relay/request-id.ts'
 import { RelayError } from '../errors.ts'
 import type { HeaderMap, Protocol, RouteMatch } from '../protocols/codec.ts'
+import { credentials } from '../relay/access.ts'
 import { lazyConversation, readBody, type Call } from '../relay/call.ts'
 import { createMediaFetch } from '../relay/media.ts'
 import { refuseLoop } from '../relay/gateway.ts'
@@ -77,6 +78,7 @@ export async function serveRelay(environment: RelayEnvironment, incoming: RelayR
     const arrival = { id, at, startedAt, format: raw === undefined ? protocol.format : ('passthrough' as const) }
     const made = new Journal({ ...arrival, model: peek.model, stream: peek.stream, headers }, environment.books())
     made.caller = known
+    for (const presented of credentials(headers, queryKey)) made.keepSecret(presented)
     return made
   }
   try {
@@ -111,12 +113,13 @@ export async function serveRelay(environment: RelayEnvironment, incoming: RelayR
     if (answered.outcome.kind === 'whole') sendWhole(answered, { response, journal, id, route })
     else sendStream(answered, { environment, incoming, journal, hangUp, id })
   } catch (thrown) {
-    journal ??= begin({ model: route.model ?? '', stream: route.stream ?? false })
+    const stranger = known === null && !strangers.mayBeLogged(at)
+    if (!stranger) journal ??= begin({ model: route.model ?? '', stream: route.stream ?? false })
     const words = thrown instanceof RelayFailure ? thrown.words : null
     const error = relayErrorOf(thrown, environment)
     if (response.headersSent && !response.destroyed) {
       // the stream is open already, so the error is told inside it
-      journal.close({ httpStatus: response.statusCode, error })
+      journal?.close({ httpStatus: response.statusCode, error })
       response.end(protocol.encodeStreamError(error, route))
       return
     }
@@ -161,10 +164,22 @@ function sendCount(
   response.end(body)
 }
 
+/** Requests without a known key are worth a few lines in the log, not a way to fill the disk. */
+const strangers = {
+  perMinute: 30,
+  minute: 0,
+  seen: 0,
+  mayBeLogged(atMs: number): boolean {
+    const minute = Math.floor(atMs / 60_000)
+    if (minute !== this.minute) Object.assign(this, { minute, seen: 0 })
+    return this.seen++ < this.perMinute
+  },
+}
+
 function relayErrorOf(thrown: unknown, environment: RelayEnvironment): RelayError {
   const error = thrown instanceof RelayFailure ? thrown.error : thrown
   if (error instanceof RelayError) {
-    if (error.kind === 'internal') environment.onDefect(error.cause ?? error)
+    if (error.kind === 'internal' || error.detail.defect === true) environment.onDefect(error.cause ?? error)
     return error
   }
   environment.onDefect(error)
@@ -220,6 +235,7 @@ function sendStream(
   journal.firstTokenMs = journal.elapsed()
   const close = (error: RelayError | null): void => {
     if (journal.closed) return
+    if (error?.detail.defect === true) environment.onDefect(error.cause ?? error)
     environment.gateway.choice.noteEnd(try_, error)
     const sample = incoming.raw === undefined ? { sample: () => pump.sample } : {}
     journal.close({ httpStatus: outcome.status, error, usage: pump.usage, ...sample })
@@ -264,7 +280,9 @@ export function sendError(
   const verbatim = words !== undefined && words !== null && error.kind !== 'key_refused' ? words : null
   const wire = protocol.encodeError(error)
   const status = verbatim?.status ?? wire.status
-  const body = verbatim?.body ?? Buffer.from(JSON.stringify(wire.body), 'utf8')
+  const said = verbatim?.body ?? Buffer.from(JSON.stringify(wire.body), 'utf8')
+  // some upstreams repeat the key that they refuse
+  const body = journal?.scrub(said) ?? said
   journal?.close({ httpStatus: status, error, errorBody: body })
   if (response.headersSent || response.destroyed) {
     response.destroy()
@@ -275,10 +293,16 @@ export function sendError(
     'content-length': String(body.length),
     [requestIdHeader]: id,
     // a body that was not read to its end cannot be followed by another request on this connection
-    ...(response.req.complete ? {} : { connection: 'close' }),
+    ...(isUnread(response.req) && { connection: 'close' }),
   })
-  if (response.req.complete) response.end(body)
+  if (!isUnread(response.req)) response.end(body)
   else lingeringEnd(response, body)
+}
+
+/** Whether a body is still to come. */
+function isUnread({ complete, headers }: IncomingMessage): boolean {
+  const hasBody = headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0'
+  return hasBody && !complete
 }
 
 /** How long a client may go on sending a body that nobody wants, so that it comes to read why. */
@@ -300,8 +324,7 @@ function lingeringEnd(response: ServerResponse, body: Buffer): void {
 }
 
 /** A request's headers as they are: Node joins repeated ones already, and only `set-cookie`, which no client sends, comes as a list. */
-export function headerMap(request: IncomingMessage): HeaderMap {
-  const { headers } = request
+export function headerMap({ headers }: Pick<IncomingMessage, 'headers'>): HeaderMap {
   if (isPlain(headers)) return headers
   return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, String(value)]))
 }

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Peek, Protocol, RouteMatch } from '../protocols/codec.ts'
 import { peekPassthrough } from '../relay/passthrough.ts'
-import type { RelayRequest } from './relay-routes.ts'
+import { headerMap, type RelayRequest } from './relay-routes.ts'
 
 /** What a request line asks of the relay side; null (not here): it is the app's. */
 export type Matched = { readonly query: URLSearchParams; readonly protocol: Protocol | null } & (
@@ -73,7 +73,7 @@ function matchPath(at: {
   if (path === '/' && request.method === 'HEAD') return { kind: 'alive', query, protocol: null }
   const listing = CATALOGUE.exec(path)
   if (listing !== null) {
-    const protocol = listingProtocol(protocols, { version: listing[1] ?? '', headers: request.headers })
+    const protocol = listingProtocol(protocols, { version: listing[1] ?? '', headers: headerMap(request) })
     const id = listing[2] === undefined ? null : decode(listing[2])
     if (request.method !== 'GET' && request.method !== 'HEAD' && request.method !== 'OPTIONS')
       return { kind: 'wrong-method', query, protocol, allow: 'GET' }
@@ -82,17 +82,13 @@ function matchPath(at: {
   return matchPassthrough(at)
 }
 
-/**
- * The list's dialect: Gemini's below `/v1beta` or when its key header is sent (@google/genai may be set to `/v1`), Anthropic's when its
- * version header is sent, else OpenAI's.
- */
-function listingProtocol(
-  protocols: readonly Protocol[],
-  asked: { readonly version: string; readonly headers: IncomingMessage['headers'] },
-): Protocol | null {
-  const google = asked.version === 'v1beta' || asked.headers['x-goog-api-key'] !== undefined
-  const family = google ? 'google' : asked.headers['anthropic-version'] === undefined ? 'openai' : 'anthropic'
-  return protocols.find((protocol) => protocol.family === family) ?? null
+/** The dialect in which a caller wants the list of models: OpenAI's, unless another knows the caller for its own. */
+function listingProtocol(protocols: readonly Protocol[], asked: Parameters<Protocol['listsFor']>[0]): Protocol | null {
+  return (
+    protocols.find((protocol) => protocol.listsFor(asked)) ??
+    protocols.find(({ family }) => family === 'openai') ??
+    null
+  )
 }
 
 function matchPassthrough(at: {

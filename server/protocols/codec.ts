@@ -176,6 +176,8 @@ export interface Protocol {
     /** The ids of one page and, where there is more, the query of the next. */
     decode(body: JsonObject): { readonly models: readonly string[]; readonly next?: string }
   }
+  /** Whether a caller that asks for the list of models (below `/v1` or `/v1beta`) speaks this format; OpenAI's is the one for all others. */
+  listsFor(asked: { readonly version: string; readonly headers: HeaderMap }): boolean
   /** The list of public models in this format's words. `created` is Unix seconds. */
   encodeCatalogue(models: readonly { readonly id: string; readonly created: number }[]): JsonObject
   encodeCatalogueEntry(model: { readonly id: string; readonly created: number }): JsonObject

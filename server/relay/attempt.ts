@@ -78,7 +78,8 @@ export class Attempt implements ExchangeHandler, Deadline {
     const [first] = arrived
     if (pump === null || first === undefined || this.#ended !== null) return
     this.#arrived = []
-    const out = pump.push(arrived.length === 1 ? first : Buffer.concat(arrived))
+    const out = this.#guarded(() => pump.push(arrived.length === 1 ? first : Buffer.concat(arrived)))
+    if (out === undefined) return
     if (!this.#settled) {
       if (pump.committed) this.#commit(pump)
       else if (pump.failure !== null && pump.failure.kind !== 'empty_answer') {
@@ -104,7 +105,8 @@ export class Attempt implements ExchangeHandler, Deadline {
     }
     this.takeArrived()
     if (this.#ended !== null || (this.#settled && !pump.committed)) return
-    const out = pump.end()
+    const out = this.#guarded(() => pump.end())
+    if (out === undefined) return
     if (!this.#settled) {
       if (!pump.committed) {
         const failure = pump.failure ?? nothingCame()
@@ -144,6 +146,13 @@ export class Attempt implements ExchangeHandler, Deadline {
     )
   }
 
+  /** Ends the answer with an error that is not the upstream's; a client that has begun to read it is told. */
+  stop(error: RelayError): void {
+    this.#exchange.abort()
+    this.takeArrived()
+    this.#break(error)
+  }
+
   /** The client is gone, or nobody wants the answer any more. */
   abort(): void {
     this.#plan.wheel.drop(this)
@@ -176,6 +185,25 @@ export class Attempt implements ExchangeHandler, Deadline {
     if (this.#pump?.final === true) sink.completing()
     for (const bytes of early) sink.write(bytes)
     if (this.#ended !== null) sink.end(this.#ended.error)
+  }
+
+  /**
+   * Runs a pump. An exception in it (a defect of a codec, or JSON nested deeper than the machine's stack) must end this one answer,
+   * not the process: it fails over, or the client is told. undefined: it has thrown.
+   */
+  #guarded<T>(work: () => T): T | undefined {
+    try {
+      return work()
+    } catch (cause) {
+      this.#exchange.abort()
+      const error = new RelayError('upstream_failed', "the upstream's answer could not be read", {
+        cause,
+        defect: true,
+      })
+      if (this.#settled) this.#close(error)
+      else this.#fail(error)
+      return undefined
+    }
   }
 
   #openPump(): Pump {
@@ -216,7 +244,8 @@ export class Attempt implements ExchangeHandler, Deadline {
     }
     const pump = this.#pump
     if (pump === null) return
-    const told = pump.break(error)
+    const told = this.#guarded(() => pump.break(error))
+    if (told === undefined) return
     if (told !== null) this.#give(told)
     this.#endStream(pump)
   }

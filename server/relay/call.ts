@@ -43,9 +43,22 @@ export function lazyConversation(call: Pick<Call, 'protocol' | 'route' | 'header
     if (conversation === undefined) {
       const losses: Loss[] = []
       const wire = { headers: call.headers, route: call.route, body: parseBody(call.body) }
-      conversation = { request: call.protocol.codec.decodeRequest(wire, (loss) => losses.push(loss)), losses }
+      conversation = {
+        request: decode(() => call.protocol.codec.decodeRequest(wire, (loss) => losses.push(loss))),
+        losses,
+      }
     }
     return conversation
+  }
+}
+
+/** JSON may be nested deeper than the machine's stack; no real request is. */
+function decode<T>(work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error
+    throw new RelayError('invalid_request', 'the request body is nested too deep', { param: 'body', cause: error })
   }
 }
 

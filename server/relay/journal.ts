@@ -52,6 +52,7 @@ export class Journal {
   readonly #books: Bookkeeping
   readonly #response: Buffer[] = []
   #responseBytes = 0
+  readonly #secrets = new Set<string>()
   #closed = false
 
   constructor(arrival: Arrival, books: Bookkeeping) {
@@ -68,6 +69,25 @@ export class Journal {
     return Math.round(performance.now() - this.arrival.startedAt)
   }
 
+  /** The bytes or text without the secrets that were used for this request: the keys tried, and the caller's own. */
+  scrub<T extends string | Buffer>(said: T): T
+  scrub(said: string | Buffer): string | Buffer {
+    let clean = said
+    for (const secret of this.#secrets) {
+      if (!clean.includes(secret)) continue
+      clean =
+        typeof clean === 'string'
+          ? clean.replaceAll(secret, '***')
+          : Buffer.from(clean.toString('latin1').replaceAll(Buffer.from(secret).toString('latin1'), '***'), 'latin1')
+    }
+    return clean
+  }
+
+  /** Remembers what must not be written down; shorter ones are no secrets but words. */
+  keepSecret(secret: string): void {
+    if (secret.length >= SECRET_MIN_CHARS) this.#secrets.add(secret)
+  }
+
   noteAttempt(tried: {
     readonly member: Member
     readonly key: ChannelKey | null
@@ -78,6 +98,7 @@ export class Journal {
     const { member, key, attempt, startedMs, error } = tried
     // a request that never gives up may try all night: its beginning and its end are kept
     if (this.attempts.length >= ATTEMPTS_CAP) this.attempts.splice(ATTEMPTS_CAP / 2, 1)
+    if (key !== null) this.keepSecret(key.secret.reveal())
     this.attempts.push({
       channelId: member.channelId,
       channelName: member.channel.name,
@@ -87,7 +108,7 @@ export class Journal {
       keyNote: key?.note ?? '',
       status: attempt?.status ?? null,
       outcome: error === null ? 'answered' : error.kind === 'cancelled' ? 'cancelled' : 'failed',
-      ...(error !== null && { error: { kind: error.kind, message: error.message } }),
+      ...(error !== null && { error: { kind: error.kind, message: this.scrub(error.message) } }),
       startedMs,
       durationMs: this.elapsed() - startedMs,
     })
@@ -153,7 +174,7 @@ export class Journal {
       stream: arrival.stream,
       outcome,
       httpStatus: end.httpStatus,
-      ...(end.error !== null && { error: { kind: end.error.kind, message: end.error.message } }),
+      ...(end.error !== null && { error: { kind: end.error.kind, message: this.scrub(end.error.message) } }),
       attempts: this.attempts,
       channelId: answeredBy?.channelId ?? lastTried?.channelId ?? null,
       channelName: answeredBy?.channel.name ?? lastTried?.channelName ?? '',
@@ -176,7 +197,7 @@ export class Journal {
       durationMs: endMs - answered.startedMs,
       ...(error !== null && {
         outcome: error.kind === 'cancelled' ? 'cancelled' : 'failed',
-        error: { kind: error.kind, message: error.message },
+        error: { kind: error.kind, message: this.scrub(error.message) },
       }),
     })
   }
@@ -196,8 +217,8 @@ export class Journal {
   #bodies(outcome: FinishedRequest['outcome'], errorBody: Buffer | undefined): BodyRecord | null {
     const { mode, capBytes } = this.#books.bodies
     if (mode === 'off' || (mode === 'errors' && outcome !== 'failure')) return null
-    const request = this.requestBody ?? Buffer.alloc(0)
-    const response = errorBody ?? Buffer.concat(this.#response, this.#responseBytes)
+    const request = this.scrub(this.requestBody ?? Buffer.alloc(0))
+    const response = this.scrub(errorBody ?? Buffer.concat(this.#response, this.#responseBytes))
     return {
       request: request.toString('base64', 0, Math.min(request.length, capBytes)),
       response: response.toString('base64', 0, Math.min(response.length, capBytes)),
@@ -207,6 +228,8 @@ export class Journal {
 }
 
 const ATTEMPTS_CAP = 100
+const SECRET_MIN_CHARS = 8
+
 const ESTIMATE_CAP_BYTES = 1024 * 1024
 
 /** `claude-cli/2.1.3 (external, cli)` → `claude-cli/2.1.3`: the log wants to know the tool, not the machine. */

@@ -39,7 +39,8 @@ export function readWhole(plan: AttemptPlan, reply: WholeReply): ReadReply {
   } catch (thrown) {
     if (thrown instanceof Failed) return failed(thrown.error, thrown.words)
     if (thrown instanceof RelayError) return failed(thrown, null)
-    return failed(new RelayError('internal', 'the reply could not be converted', { cause: thrown }), null)
+    const detail = { cause: thrown, defect: true } as const
+    return failed(new RelayError('upstream_failed', "the upstream's answer could not be read", detail), null)
   }
 }
 
@@ -72,12 +73,23 @@ function sayWhole(plan: AttemptPlan, plain: Buffer, reply: WholeReply): Outcome 
   // a token count is no answer: it has neither text nor usage of its own
   const summary = plan.operation === 'generate' ? upstream.summarise(object) : { usage: undefined, empty: false }
   if (summary.error !== undefined) throw summary.error
-  if (summary.empty) throw new Failed(nothingCame(), wordsOf(plan, reply))
+  if (summary.empty) throw isReply(plan, object) ? new Failed(nothingCame(), wordsOf(plan, reply)) : nothingCame()
   const common = { kind: 'whole', usage: summary.usage, sample: sampleOf(plain) } as const
   if (conversation === null)
     return { ...common, status: reply.status, headers: clientHeaders(reply.headers), body: reply.body }
   const encoded = client.codec.encodeResponse(decoded(plan, object), conversation.request)
   return { ...common, status: 200, headers: jsonHeaders, body: Buffer.from(JSON.stringify(encoded), 'utf8') }
+}
+
+/** Whether it is an answer of the format at all, if one that says nothing. */
+function isReply({ upstream, origin, loss }: AttemptPlan, object: JsonObject): boolean {
+  try {
+    upstream.codec.decodeResponse(object, { origin, loss })
+    return true
+  } catch (error) {
+    if (error instanceof RelayError) return false
+    throw error
+  }
 }
 
 /** One piece was asked for and a stream came, as some servers always answer: its events are put together. */

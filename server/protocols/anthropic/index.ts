@@ -38,6 +38,7 @@ export const anthropic: Protocol = {
     if (source.kind !== 'url') return true
     return /^https?:/i.test(source.url) && /^$|^image\/(jpeg|png|gif|webp)$|^application\/pdf$/.test(mediaType)
   },
+  listsFor: ({ version, headers }) => version === 'v1' && headers['anthropic-version'] !== undefined,
   catalogue: { path: '/models?limit=1000', decode: decodeCatalogue },
   encodeTokenCount: (tokens) => ({ input_tokens: tokens }),
   encodeCatalogue,

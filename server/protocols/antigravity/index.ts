@@ -32,6 +32,7 @@ export const antigravity: Protocol = {
   summarise: (body) => summarise(body, unwrap),
   encodeStreamError: (error, route) => streamError(JSON.stringify(errorBody(error)), route.sse),
   bindAccount,
+  listsFor: () => false,
   catalogue,
   encodeTokenCount: (tokens) => ({ totalTokens: tokens }),
   encodeCatalogue,

@@ -44,6 +44,7 @@ export const openaiChat: Protocol = {
   keepAlive: ': keep-alive\n\n',
   /** `image_url` takes addresses, and so does `video_url` where there is one; files and audio are sent as base64. */
   acceptsUrl: (part) => part.mediaType === '' || /^(image|video)\//.test(part.mediaType),
+  listsFor: () => false,
   catalogue: { path: '/models', decode: decodeCatalogue },
   encodeCatalogue: (models) => ({ object: 'list', data: models.map(encodeEntry) }),
   encodeCatalogueEntry: encodeEntry,

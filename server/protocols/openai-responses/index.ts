@@ -49,6 +49,7 @@ export const openaiResponses: Protocol = {
     // images and documents are fetched by OpenAI; it has no field for the address of a sound or a film
     return /^(https?|data):/i.test(part.source.url) && !/^(audio|video)\//.test(part.mediaType)
   },
+  listsFor: () => false,
   catalogue: {
     path: '/models',
     decode(body) {
