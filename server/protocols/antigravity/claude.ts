@@ -12,14 +12,20 @@ const OUTPUT = 64_000
  */
 export function fitClaude(inner: JsonObject, loss: ReportLoss): JsonObject {
   const config = asObject(inner['generationConfig']) ?? {}
-  const budget = asNumber(asObject(config['thinkingConfig'])?.['thinkingBudget']) ?? 0
+  const thinkingConfig = asObject(config['thinkingConfig'])
+  const budget = asNumber(thinkingConfig?.['thinkingBudget']) ?? 0
   if (budget <= 0) return inner
   if (answersUnsignedTurn(inner)) {
     loss({ field: 'reasoning', reason: 'the turn before has no signed thought, so Claude may not think in this one' })
     return { ...inner, generationConfig: without(config, 'thinkingConfig') }
   }
   const maxOutputTokens = config['maxOutputTokens'] ?? Math.max(OUTPUT, budget + 1)
-  const generationConfig = { ...withoutSampling(config, loss), maxOutputTokens }
+  const generationConfig = {
+    ...withoutSampling(config, loss),
+    maxOutputTokens,
+    // The signature stands on the thought: a client that does not read thoughts (Claude Code) must still send it back.
+    thinkingConfig: { ...thinkingConfig, includeThoughts: true },
+  }
   return { ...unforced(inner, loss), generationConfig }
 }
 

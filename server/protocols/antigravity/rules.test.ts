@@ -109,10 +109,14 @@ describe('antigravity-2: Claude that thinks', () => {
     expect(body['generationConfig']).toEqual({
       topP: 0.99,
       maxOutputTokens: 9000,
-      thinkingConfig: { thinkingBudget: 2000 },
+      thinkingConfig: { thinkingBudget: 2000, includeThoughts: true },
     })
     expect(body['toolConfig']).toEqual({ functionCallingConfig: { mode: 'AUTO' } })
     expect(losses).toEqual(['temperature', 'topK', 'tool_choice'])
+  })
+  test('its signed thoughts are asked for although the client does not read them', () => {
+    const { body } = thinks({ reasoning: { budgetTokens: 2000, visible: false } })
+    expect(body['generationConfig']).toMatchObject({ thinkingConfig: { includeThoughts: true } })
   })
   test('a turn that answers a call without its signed thought is not thought about', () => {
     const opaque = { format: 'antigravity', value: 'c2ln', origin: 'here' } as const
