@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { FakeUpstream, Play, ReceivedRequest, WireFormat } from '../fake-upstream/index.ts'
+import type { FakeUpstream, Play, ReceivedRequest } from '../fake-upstream/index.ts'
 import { object } from '../fake-upstream/json.ts'
 import { playTurn } from './answer.ts'
 import { conversationOf, valueOf, type Conversation } from './conversation.ts'
@@ -68,9 +68,9 @@ export class ScriptedUpstream {
     const returned = scene.seals.filter((seal) => request.body.includes(seal)).length
     scene.answered.push({ request, played, conversation, thoughts: { sent: scene.seals.length, returned } })
     const turn = turnFor(scene.script, played, conversation)
-    const thought = played === 'side' || !scene.upstream.thinks ? undefined : thoughtOf(format, conversation)
+    const thought = played === 'side' || !scene.upstream.thinks ? undefined : thoughtOf(scene.upstream, conversation)
     const sealed = thought?.seal === '' ? thought.text : thought?.seal
-    if (sealed !== undefined && sealed !== '' && turn.calls.length > 0) scene.seals.push(sealed)
+    if (sealed !== undefined && turn.calls.length > 0) scene.seals.push(sealed)
     const includeUsage = object(request.json.stream_options).include_usage === true
     const manner = { model, stream, includeUsage, serial: ++this.#serial }
     const answer = playTurn(format, { ...turn, ...(thought && { thought }) }, manner)
@@ -110,17 +110,10 @@ function turnFor(script: Script, played: Answered['played'], { tools, schema }: 
 }
 
 /** A thought as the provider seals it: Chat's compatible providers do not, Gemini always does, also when it hides the words. */
-function thoughtOf(format: WireFormat, { thinking }: Conversation): Turn['thought'] {
-  const text = thinking ? `I wonder which of my tools helps, said ${randomBytes(6).toString('hex')}.` : ''
+function thoughtOf({ format, model }: Upstream, { thinking }: Conversation): Turn['thought'] {
+  const text = `I wonder which of my tools helps, said ${randomBytes(6).toString('hex')}.`
   const seal = randomBytes(180).toString('base64')
-  switch (format) {
-    case 'openai-chat':
-      return { text, seal: '' }
-    case 'gemini':
-    case 'antigravity':
-      return { text, seal }
-    case 'openai-responses':
-    case 'anthropic':
-      return thinking ? { text, seal } : undefined
-  }
+  if (format === 'openai-chat') return { text, seal: '' }
+  if (thinking) return { text, seal }
+  return model.startsWith('gemini-') ? { text: '', seal } : undefined
 }
