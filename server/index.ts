@@ -9,10 +9,12 @@ import { createAntigravityAccounts } from './antigravity-accounts.ts'
 import { openBooks } from './books.ts'
 import type { Logger, ServerConfig } from './config.ts'
 import { demoSend } from './demo/index.ts'
+import { RelayError } from './errors.ts'
 import { prepareFirstRun, type FirstRun } from './first-run.ts'
 import type { createApp } from './http/app.ts'
 import { createFront } from './http/front.ts'
 import { createPolicy, type Policy } from './http/guard.ts'
+import type { Running } from './http/relay-routes.ts'
 import { answerCatalogue } from './relay/public-models.ts'
 import { createEventBus } from './management/events.ts'
 import { createHandlers } from './management/index.ts'
@@ -38,6 +40,8 @@ const version = typeof OCTOPUS_VERSION === 'undefined' ? '0.0.0-source' : OCTOPU
 
 /** How long a quit waits for answers that are under way. */
 const DRAIN_MS = 5000
+
+const LAST_WORDS_MS = 250
 
 export interface RunningServer {
   /** `http://127.0.0.1:8080` */
@@ -102,7 +106,11 @@ async function assemble(config: ServerConfig, { log, dataDir, undo }: Base): Pro
   const instanceId = randomUUID().slice(0, 8)
   const sendFor = (type: string): Send => (channelTypes.get(type)?.inProcess === true ? demoSend : upstream.send)
   const bus = createEventBus()
-  const accounts: GatewayParts['accounts'] = { antigravity: createAntigravityAccounts(store, upstream.send) }
+  const antigravity = createAntigravityAccounts(store, {
+    send: upstream.send,
+    onDefect: (error) => log.warn({ err: error }, 'a refused Antigravity token could not be forgotten'),
+  })
+  const accounts: GatewayParts['accounts'] = { antigravity }
   const steering = await openSteering(store, {
     log,
     publish: (state) => bus.publish('channel.health', state),
@@ -153,6 +161,7 @@ async function assemble(config: ServerConfig, { log, dataDir, undo }: Base): Pro
   })
 
   let app: Promise<ReturnType<typeof createApp>> | null = null
+  const running = new Set<Running>()
   const server = createFront({
     relay: {
       gateway,
@@ -162,6 +171,7 @@ async function assemble(config: ServerConfig, { log, dataDir, undo }: Base): Pro
       countTokens: countRequestTokens,
       books: () => books.bookkeeping(),
       begin: (journal) => books.begin(journal),
+      running,
       limits: () => store.current().settings.relay,
       onDefect: (error) => log.error({ err: error }, 'a defect of the gateway'),
     },
@@ -186,7 +196,7 @@ async function assemble(config: ServerConfig, { log, dataDir, undo }: Base): Pro
   listener.port = port
   policy = null
   address.url = `http://${config.server.host.includes(':') ? `[${config.server.host}]` : config.server.host}:${port}`
-  undo.push(() => stopListening(server))
+  undo.push(() => stopListening(server, running))
   log.info({ url: address.url, version, database: store.kind }, 'the gateway is ready')
 
   let closing: Promise<void> | null = null
@@ -230,9 +240,14 @@ function listen(server: Server, config: ServerConfig): Promise<number> {
 }
 
 /** No new connections; idle ones are closed, busy ones get their time. */
-function stopListening(server: Server): Promise<void> {
+function stopListening(server: Server, running: ReadonlySet<Running>): Promise<void> {
   return new Promise((resolve) => {
-    const force = setTimeout(() => server.closeAllConnections(), DRAIN_MS)
+    const force = setTimeout(() => {
+      for (const request of running)
+        request.stop(new RelayError('gateway_stopping', 'the gateway is being stopped: ask again in a moment'))
+      // what was just said has to reach the sockets first
+      setTimeout(() => server.closeAllConnections(), LAST_WORDS_MS)
+    }, DRAIN_MS)
     server.close(() => {
       clearTimeout(force)
       resolve()

@@ -26,8 +26,15 @@ export interface RelayEnvironment {
   /** Told when a request begins, for the live view. */
   begin(arrival: Journal): void
   limits(): { readonly maxBodyBytes: number; readonly keepAliveMs: number }
+  /** Requests under way, for the gateway's end. */
+  readonly running: Set<Running>
   /** A defect, not a failure: written to the log with its stack. */
   onDefect(error: unknown): void
+}
+
+/** A request under way, as whoever ends the gateway sees it: the client is told the error, in the stream where one has begun. */
+export interface Running {
+  stop: (error: RelayError) => void
 }
 
 /** One request on a relay route, as the front matched it. */
@@ -70,7 +77,15 @@ export async function serveRelay(environment: RelayEnvironment, incoming: RelayR
   let journal: Journal | null = null
   let known: Journal['caller'] = null
   let early: EarlyHead | null = null
+  const running: Running = {
+    stop: (error) => {
+      sendError(error, { response, protocol, journal, id })
+      hangUp.fire()
+    },
+  }
+  environment.running.add(running)
   response.on('close', () => {
+    environment.running.delete(running)
     if (response.writableFinished) return
     hangUp.fire()
   })
@@ -111,7 +126,7 @@ export async function serveRelay(environment: RelayEnvironment, incoming: RelayR
     journal.answeredBy = answered.member
     journal.upstreamFormat = raw === undefined ? answered.member.format : 'passthrough'
     if (answered.outcome.kind === 'whole') sendWhole(answered, { response, journal, id, route })
-    else sendStream(answered, { environment, incoming, journal, hangUp, id })
+    else sendStream(answered, { environment, incoming, journal, hangUp, running, id })
   } catch (thrown) {
     const stranger = known === null && !strangers.mayBeLogged(at)
     if (!stranger) journal ??= begin({ model: route.model ?? '', stream: route.stream ?? false })
@@ -225,6 +240,7 @@ function sendStream(
     readonly incoming: RelayRequest
     readonly journal: Journal
     readonly hangUp: HangUp
+    readonly running: Running
     readonly id: string
   },
 ): void {
@@ -261,6 +277,7 @@ function sendStream(
   if (hangUp.aborted) return
   if (!response.headersSent)
     response.writeHead(outcome.status, { ...outcome.headers, ...writer.headers, [requestIdHeader]: id })
+  to.running.stop = (error) => attempt.stop(error)
   attempt.connect(writer)
 }
 
@@ -284,6 +301,7 @@ export function sendError(
   // some upstreams repeat the key that they refuse
   const body = journal?.scrub(said) ?? said
   journal?.close({ httpStatus: status, error, errorBody: body })
+  if (response.writableEnded) return
   if (response.headersSent || response.destroyed) {
     response.destroy()
     return
