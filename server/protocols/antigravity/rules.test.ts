@@ -179,7 +179,7 @@ describe('antigravity-3: what it rejects', () => {
     const model = 'claude-opus-4-6-thinking'
     expect(config({ model, reasoning: { budgetTokens: 32_000 } })).toEqual({
       maxOutputTokens: 64_000,
-      thinkingConfig: { thinkingBudget: 32_000 },
+      thinkingConfig: { thinkingBudget: 32_000, includeThoughts: true },
     })
     expect(config({ model, reasoning: { budgetTokens: 8000 }, sampling: { maxTokens: 4000 } })).toEqual({
       maxOutputTokens: 4000,
