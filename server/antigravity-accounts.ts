@@ -11,20 +11,37 @@ import type { Send } from './upstream/exchange.ts'
 import { proxyOf } from './upstream/target.ts'
 
 const WAIT_MS = 30_000
+/** Tokens and projects take a few hundred bytes. */
+const CAP_BYTES = 1024 * 1024
+
+interface AccountMeans {
+  readonly send: Send
+  /** Told when a token could not be forgotten. */
+  readonly onDefect: (error: unknown) => void
+}
+
+/** The least of a Store that accounts need. */
+interface AccountStore extends Pick<Store, 'current'> {
+  readonly documents: Pick<Store['documents'], 'getSecret' | 'setSecret'>
+}
 
 /**
  * Antigravity's accounts over the store (tokens sealed, so that they outlive a restart) and each channel's own proxy. Google's hosts
  * want a project looked up and refresh tokens exchanged. With an access token for any other host, the client's own envelope passes
  * as it is; only a converted request, which has none, gets the project that the host names, if it names one.
  */
-export function createAntigravityAccounts(store: Store, send: Send): AccountLookup {
+export function createAntigravityAccounts(store: AccountStore, { send, onDefect }: AccountMeans): AccountLookup {
   const perChannel = new WeakMap<Channel, Promise<AntigravityAccounts>>()
   /** Keys whose host, not one of Google's, names no project. */
   const nameless = new WeakMap<Channel, ReadonlySet<number>>()
   const accountsOf = (channel: Channel): Promise<AntigravityAccounts> => {
-    let accounts = perChannel.get(channel)
-    if (accounts === undefined) perChannel.set(channel, (accounts = open(channel, store, send)))
-    return accounts
+    const accounts = perChannel.get(channel)
+    if (accounts !== undefined) return accounts
+    const opening = open(channel, store, send)
+    perChannel.set(channel, opening)
+    // a database that was away for a moment must not cost the channel until the next restart
+    opening.catch(() => perChannel.delete(channel))
+    return opening
   }
   return {
     find: async ({ channel, baseUrl }, key, converted) => {
@@ -43,7 +60,9 @@ export function createAntigravityAccounts(store: Store, send: Send): AccountLook
     },
     forget: ({ channel, baseUrl }, key) => {
       if (!needsAccount(baseUrl, key)) return
-      void accountsOf(channel).then((accounts) => accounts.forget(key.secret.reveal()))
+      accountsOf(channel)
+        .then((accounts) => accounts.forget(key.secret.reveal()))
+        .catch(onDefect)
     },
   }
 }
@@ -61,7 +80,7 @@ function needsAccount(baseUrl: string, key: ChannelKey): boolean {
   )
 }
 
-async function open(channel: Channel, store: Store, send: Send): Promise<AntigravityAccounts> {
+async function open(channel: Channel, store: AccountStore, send: Send): Promise<AntigravityAccounts> {
   const clientSecret = await store.documents.getSecret(oauthSecretName)
   const { oauthClientId: clientId } = store.current().settings.antigravity
   const hosts = channel.endpoints
@@ -99,7 +118,7 @@ function accountOf(text: string): StoredAccount | undefined {
 
 interface Post {
   readonly channel: Channel
-  readonly store: Store
+  readonly store: AccountStore
   readonly url: string
   readonly headers: Readonly<Record<string, string>>
   readonly body: string
@@ -114,15 +133,22 @@ function post(
   const proxy = proxyOf(channel, proxyUrl === '' ? null : new Secret(proxyUrl))
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
+    let size = 0
     let status = 0
     const request = { origin, path: pathname + search, headers, proxy, connectMs: WAIT_MS, headersMs: WAIT_MS }
-    send(
+    const exchange = send(
       { ...request, method: 'POST', body: Buffer.from(body, 'utf8'), idleMs: WAIT_MS },
       {
         onHead: (code) => {
           status = code
         },
-        onData: (chunk) => chunks.push(chunk),
+        onData: (chunk) => {
+          size += chunk.length
+          chunks.push(chunk)
+          if (size <= CAP_BYTES) return
+          exchange.abort()
+          reject(new RelayError('upstream_failed', `${origin} answered with more than 1 MB where a few words were due`))
+        },
         onEnd: () => resolve({ status, body: Buffer.concat(chunks).toString('utf8') }),
         onError: reject,
       },
