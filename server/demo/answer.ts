@@ -49,7 +49,7 @@ export interface Operation {
 }
 
 export interface DemoError {
-  readonly status: 401 | 404 | 429 | 500 | 503
+  readonly status: 400 | 401 | 404 | 429 | 500 | 503
   readonly message: string
   readonly retryAfterSeconds?: number
 }

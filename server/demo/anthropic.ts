@@ -4,6 +4,7 @@ import { frame, token, type Answer, type Beat, type Dialect } from './answer.ts'
 import { allText, objects, textOf } from './conversation.ts'
 
 const errorTypes = {
+  400: 'invalid_request_error',
   401: 'authentication_error',
   404: 'not_found_error',
   429: 'rate_limit_error',

@@ -367,11 +367,34 @@ test.each<{ format: WireFormat; last: JsonObject }>([
   expect(heard.body).toContain('The tool has answered')
 })
 
-test('token counting, unknown paths and bodies that are no JSON', async () => {
+test('token counting and unknown paths', async () => {
   const count = { ...request('anthropic', 'demo-normal', false), path: '/v1/messages/count_tokens' }
   expect(json((await ask(count)).body).input_tokens).toBeGreaterThan(0)
   const counted = { ...request('gemini', 'demo-normal', false), path: '/v1beta/models/demo-normal:countTokens' }
   expect(json((await ask(counted)).body).totalTokens).toBeGreaterThan(0)
   expect(await ask({ ...count, path: '/v1/embeddings' })).toMatchObject({ status: 404, ended: true })
-  expect(await ask({ ...count, path: '/v1/messages', body: Buffer.from('{') })).toMatchObject({ status: 500 })
+})
+
+describe.each(wireFormats)('%s', (format) => {
+  test.each([
+    ['torn JSON', '{'],
+    ['no JSON object', '[1]'],
+    ['nothing', ''],
+  ])("%s in the body is the request's fault", async (_, text) => {
+    const heard = await ask({ ...request(format, 'demo-normal', false), body: Buffer.from(text) })
+    expect(heard).toMatchObject({ status: 400, ended: true })
+    const error = protocols[format].decodeError(heard.status, heard.headers, heard.body)
+    expect(error.detail.upstreamStatus).toBe(400)
+    expect(error.message).toContain('it is no JSON object')
+    const { error: said } = json(heard.body)
+    expect(said).toMatchObject(
+      {
+        'openai-chat': { type: 'invalid_request_error', code: null },
+        'openai-responses': { type: 'invalid_request_error', code: null },
+        anthropic: { type: 'invalid_request_error' },
+        gemini: { code: 400, status: 'INVALID_ARGUMENT' },
+        antigravity: { code: 400, status: 'INVALID_ARGUMENT' },
+      }[format],
+    )
+  })
 })

@@ -4,6 +4,7 @@ import type { Answer, Beat, DemoError, Dialect, Operation, Question } from './an
 import { allText, objects, textOf } from './conversation.ts'
 
 const statusWords = {
+  400: 'INVALID_ARGUMENT',
   401: 'UNAUTHENTICATED',
   404: 'NOT_FOUND',
   429: 'RESOURCE_EXHAUSTED',

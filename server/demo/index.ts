@@ -35,7 +35,10 @@ function perform(request: UpstreamRequest, turn: () => number): Performance {
 
   const body = parseObject(request.body?.toString('utf8') ?? '')
   if (body === undefined)
-    return failure(dialect, { status: 500, message: 'The demo provider could not read the request: it is no JSON.' })
+    return failure(dialect, {
+      status: 400,
+      message: 'The demo provider could not read the request: it is no JSON object.',
+    })
   const question = dialect.read(body, operation)
   if (operation.kind === 'count-tokens') return whole(200, dialect.countTokens(countTokens(question.text)))
 

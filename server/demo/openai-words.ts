@@ -2,6 +2,7 @@ import type { JsonObject } from '../model/request.ts'
 import type { DemoError } from './answer.ts'
 
 const words = {
+  400: ['invalid_request_error', null],
   401: ['invalid_request_error', 'invalid_api_key'],
   404: ['invalid_request_error', null],
   429: ['requests', 'rate_limit_exceeded'],
