@@ -9,35 +9,69 @@ export interface Logger {
   error(fields: object, message: string): void
 }
 
-const flag = z.union([
-  z.boolean(),
-  z.enum(['true', 'false', '1', '0']).transform((text) => text === 'true' || text === '1'),
-])
+const yesOrNo = { error: 'must be true or false' }
+const flag = z.union(
+  [
+    z.boolean(),
+    z
+      .string()
+      .trim()
+      .pipe(z.enum(['true', 'false', '1', '0']))
+      .transform((text) => text === 'true' || text === '1'),
+  ],
+  yesOrNo,
+)
+
+const portWords = { error: 'must be a whole number from 0 to 65535' }
+/** A number, or its digits as the environment and the command line give them. Not `coerce`: it takes '' and null for 0. */
+const port = z
+  .union([z.number(), z.string().trim().regex(/^\d+$/).transform(Number)], portWords)
+  .pipe(z.int(portWords).min(0, portWords).max(65_535, portWords))
+
+const someText = { error: 'must be a text that is not empty' }
+const text = z.string(someText).trim().min(1, someText)
+
+const nameWords = { error: 'must be a list of host names, none of them empty' }
+const hostNames = z.union(
+  [
+    z.array(z.string(nameWords).trim().min(1, nameWords)),
+    z.string().transform((names) =>
+      names
+        .split(',')
+        .map((name) => name.trim())
+        .filter((name) => name !== ''),
+    ),
+  ],
+  nameWords,
+)
+
+/** One of a few words. */
+function oneOf<const W extends readonly [string, ...string[]]>(words: W) {
+  return z.enum(words, { error: `must be one of ${words.join(', ')}` })
+}
 
 /** config.json. Every field can also be set by the environment variable OCTOPUS_SECTION_FIELD. */
 const ConfigFile = z.strictObject({
   server: z
     .strictObject({
-      host: z.string().min(1).default('127.0.0.1'),
-      port: z.coerce.number().int().min(0).max(65_535).default(8080),
+      host: text.default('127.0.0.1'),
+      port: port.default(8080),
       /** Needed to listen on anything but this machine itself. */
       allow_remote: flag.default(false),
       /** Further names by which clients call this gateway, as they stand in the Host header; comma separated in the environment. */
-      allowed_hosts: z
-        .union([z.array(z.string()), z.string().transform((text) => text.split(',').map((name) => name.trim()))])
-        .default([]),
+      allowed_hosts: hostNames.default([]),
     })
     .prefault({}),
-  data: z.strictObject({ dir: z.string().min(1).default('data') }).prefault({}),
+  data: z.strictObject({ dir: text.default('data') }).prefault({}),
   database: z
     .strictObject({
-      type: z.enum(['sqlite', 'mysql', 'postgres']).default('sqlite'),
+      type: oneOf(['sqlite', 'mysql', 'postgres']).default('sqlite'),
       /** A file below the data directory for SQLite; a connection URL for the others. */
-      path: z.string().default('octopus.db'),
+      path: text.default('octopus.db'),
     })
     .prefault({}),
-  log: z.strictObject({ level: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info') }).prefault({}),
-  provision: z.strictObject({ file: z.string().default('') }).prefault({}),
+  log: z.strictObject({ level: oneOf(['debug', 'info', 'warn', 'error', 'silent']).default('info') }).prefault({}),
+  provision: z.strictObject({ file: z.string({ error: 'must be a text' }).default('') }).prefault({}),
 })
 export type ServerConfig = z.output<typeof ConfigFile>
 
@@ -56,10 +90,12 @@ export interface Arguments {
 
 /**
  * Command line over environment over config.json over defaults. The file is written with the defaults when it does not exist,
- * so that a person finds every field there.
+ * so that a person finds every field there. An environment variable that is empty counts as unset: container files often name
+ * variables without giving them a value.
  * @throws ConfigError
  */
-export function loadConfig(args: Arguments, env: NodeJS.ProcessEnv): ServerConfig {
+export function loadConfig(args: Arguments, environment: NodeJS.ProcessEnv): ServerConfig {
+  const env = Object.fromEntries(Object.entries(environment).filter(([, value]) => value?.trim() !== ''))
   const dataDir = args.data ?? env['OCTOPUS_DATA_DIR']
   const file = args.config ?? env['OCTOPUS_CONFIG'] ?? path.join(dataDir ?? 'data', 'config.json')
   const fromFile = existsSync(file) ? readConfigFile(file) : createConfigFile(file)
