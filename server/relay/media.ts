@@ -8,8 +8,19 @@ export interface FetchedMedia {
   readonly data: Buffer
 }
 
-/** More than providers accept as one inline file. */
-const CAP_BYTES = 20 * 1024 * 1024
+interface MediaLimits {
+  /** Different addresses in one request. */
+  readonly files: number
+  /** Of one file: more than providers accept inline. */
+  readonly fileBytes: number
+  /** Of all files of one request together. */
+  readonly bytes: number
+  /** For one file, with its redirects. */
+  readonly totalMs: number
+}
+
+const MB = 1024 * 1024
+const mediaLimits: MediaLimits = { files: 20, fileBytes: 20 * MB, bytes: 50 * MB, totalMs: 60_000 }
 const MAX_REDIRECTS = 3
 const WAIT_MS = 30_000
 
@@ -80,27 +91,59 @@ function each<P extends { readonly type: string }>(
   return Promise.all(parts.map((part, at) => (isMedia(part) ? inline(part, at) : Promise.resolve(part))))
 }
 
-/** Fetches each address once. `send` must reach the public internet only. */
-export function createMediaFetch(send: Send): (url: string) => Promise<FetchedMedia> {
+/**
+ * For one request: fetches each address once, and so many files and bytes at most, lest a few words of a client's make the gateway
+ * load gigabytes. `send` must reach the public internet only.
+ */
+export function createMediaFetch(send: Send, limits = mediaLimits): (url: string) => Promise<FetchedMedia> {
   const known = new Map<string, Promise<FetchedMedia>>()
+  const fetching: Fetching = { send, limits, bytes: 0 }
   return (url) => {
-    let media = known.get(url)
-    if (media === undefined) known.set(url, (media = fetchMedia(url, send)))
-    return media
+    const media = known.get(url)
+    if (media !== undefined) return media
+    if (known.size >= limits.files)
+      return Promise.reject(new Error(`a request may name ${limits.files} files by their addresses, and no more`))
+    const fetched = fetchMedia(url, fetching)
+    known.set(url, fetched)
+    return fetched
   }
 }
 
-async function fetchMedia(address: string, send: Send): Promise<FetchedMedia> {
+/** The files of one request. */
+interface Fetching {
+  readonly send: Send
+  readonly limits: MediaLimits
+  /** Of all files so far. */
+  bytes: number
+}
+
+async function fetchMedia(address: string, fetching: Fetching): Promise<FetchedMedia> {
+  const { totalMs } = fetching.limits
+  const late = new AbortController()
+  const timer = setTimeout(() => late.abort(new Error(`it was not there within ${totalMs / 1000} s`)), totalMs)
+  try {
+    return await follow(address, fetching, late.signal)
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+async function follow(address: string, fetching: Fetching, late: AbortSignal): Promise<FetchedMedia> {
   let url = address
   for (let hops = 0; hops <= MAX_REDIRECTS; hops++) {
-    const answer = await get(url, send)
+    late.throwIfAborted()
+    const answer = await get(url, fetching, late)
     if ('data' in answer) return answer
     url = new URL(answer.location, url).href
   }
   throw new Error('too many redirects')
 }
 
-function get(url: string, send: Send): Promise<FetchedMedia | { readonly location: string }> {
+function get(
+  url: string,
+  fetching: Fetching,
+  late: AbortSignal,
+): Promise<FetchedMedia | { readonly location: string }> {
   if (!URL.canParse(url)) return Promise.reject(new Error('not an address'))
   const { protocol, origin, pathname, search } = new URL(url)
   if (protocol !== 'http:' && protocol !== 'https:') return Promise.reject(new Error(`${protocol} is not fetched`))
@@ -110,7 +153,12 @@ function get(url: string, send: Send): Promise<FetchedMedia | { readonly locatio
     let mediaType = ''
     let status = 0
     let location: string | undefined
-    const exchange = send(
+    const giveUp = (error: Error): void => {
+      exchange.abort()
+      reject(error)
+    }
+    const { limits } = fetching
+    const exchange = fetching.send(
       {
         method: 'GET',
         origin,
@@ -130,10 +178,11 @@ function get(url: string, send: Send): Promise<FetchedMedia | { readonly locatio
         },
         onData: (chunk) => {
           size += chunk.length
+          fetching.bytes += chunk.length
           chunks.push(chunk)
-          if (size <= CAP_BYTES) return
-          exchange.abort()
-          reject(new Error(`it is larger than ${CAP_BYTES / 1024 / 1024} MB`))
+          if (size > limits.fileBytes) giveUp(new Error(`it is larger than ${limits.fileBytes / MB} MB`))
+          else if (fetching.bytes > limits.bytes)
+            giveUp(new Error(`the request's files are larger than ${limits.bytes / MB} MB together`))
         },
         onEnd: () => {
           if (status >= 300 && status < 400 && location !== undefined) resolve({ location })
@@ -143,5 +192,6 @@ function get(url: string, send: Send): Promise<FetchedMedia | { readonly locatio
         onError: reject,
       },
     )
+    late.addEventListener('abort', () => giveUp(late.reason instanceof Error ? late.reason : new Error('too late')))
   })
 }
