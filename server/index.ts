@@ -9,12 +9,12 @@ import { createAntigravityAccounts } from './antigravity-accounts.ts'
 import { openBooks } from './books.ts'
 import type { Logger, ServerConfig } from './config.ts'
 import { demoSend } from './demo/index.ts'
-import { RelayError } from './errors.ts'
 import { prepareFirstRun, type FirstRun } from './first-run.ts'
 import type { createApp } from './http/app.ts'
 import { createFront } from './http/front.ts'
 import { createPolicy, type Policy } from './http/guard.ts'
 import type { Running } from './http/relay-routes.ts'
+import { stopListening } from './http/stop.ts'
 import { answerCatalogue } from './relay/public-models.ts'
 import { createEventBus } from './management/events.ts'
 import { createHandlers } from './management/index.ts'
@@ -37,11 +37,6 @@ import { TimerWheel } from './upstream/timer-wheel.ts'
 /** Replaced by the build with the version of package.json. */
 declare const OCTOPUS_VERSION: string | undefined
 const version = typeof OCTOPUS_VERSION === 'undefined' ? '0.0.0-source' : OCTOPUS_VERSION
-
-/** How long a quit waits for answers that are under way. */
-const DRAIN_MS = 5000
-
-const LAST_WORDS_MS = 250
 
 export interface RunningServer {
   /** `http://127.0.0.1:8080` */
@@ -162,6 +157,7 @@ async function assemble(config: ServerConfig, { log, dataDir, undo }: Base): Pro
 
   let app: Promise<ReturnType<typeof createApp>> | null = null
   const running = new Set<Running>()
+  const leaving = new AbortController()
   const server = createFront({
     relay: {
       gateway,
@@ -186,7 +182,7 @@ async function assemble(config: ServerConfig, { log, dataDir, undo }: Base): Pro
     app: () =>
       (app ??= import('./http/app.ts').then((module) =>
         module.createApp({
-          api: { dispatch: createDispatch(handlers, log), feed: bus, sessions, version },
+          api: { dispatch: createDispatch(handlers, log), feed: bus, sessions, version, closing: leaving.signal },
           policy: policyNow,
           log,
         }),
@@ -196,7 +192,10 @@ async function assemble(config: ServerConfig, { log, dataDir, undo }: Base): Pro
   listener.port = port
   policy = null
   address.url = `http://${config.server.host.includes(':') ? `[${config.server.host}]` : config.server.host}:${port}`
-  undo.push(() => stopListening(server, running))
+  undo.push(() => {
+    leaving.abort()
+    return stopListening(server, running)
+  })
   log.info({ url: address.url, version, database: store.kind }, 'the gateway is ready')
 
   let closing: Promise<void> | null = null
@@ -236,22 +235,5 @@ function listen(server: Server, config: ServerConfig): Promise<number> {
       server.off('error', reject)
       resolve((server.address() as AddressInfo).port)
     })
-  })
-}
-
-/** No new connections; idle ones are closed, busy ones get their time. */
-function stopListening(server: Server, running: ReadonlySet<Running>): Promise<void> {
-  return new Promise((resolve) => {
-    const force = setTimeout(() => {
-      for (const request of running)
-        request.stop(new RelayError('gateway_stopping', 'the gateway is being stopped: ask again in a moment'))
-      // what was just said has to reach the sockets first
-      setTimeout(() => server.closeAllConnections(), LAST_WORDS_MS)
-    }, DRAIN_MS)
-    server.close(() => {
-      clearTimeout(force)
-      resolve()
-    })
-    server.closeIdleConnections()
   })
 }

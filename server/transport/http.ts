@@ -27,6 +27,8 @@ export interface ManagementApi {
   readonly sessions: SessionGate
   readonly version: string
   readonly heartbeatMs?: number
+  /** Aborted when the gateway is being stopped: streams of events, which never end by themselves, end then. */
+  readonly closing?: AbortSignal
 }
 
 const MAX_BODY = 20 * 1024 * 1024
@@ -125,8 +127,15 @@ async function eventRoute(api: ManagementApi, request: Request, response: Respon
     sendError(response, { code: 'invalid_input', message, issues: [{ path: 'only', message }] })
     return
   }
+  // a client that left while its session was looked up closes nothing any more: what began now would never stop
+  if (response.destroyed) return
   response.set({ 'content-type': 'text/event-stream', 'x-accel-buffering': 'no' })
   response.flushHeaders()
+  const { closing } = api
+  if (closing?.aborted === true) {
+    response.end()
+    return
+  }
   const names: EventName[] = only.filter(isEvent)
   streamEvents(response, { feed: api.feed, names, heartbeatMs: api.heartbeatMs ?? 15_000 })
   const stopWatching = api.sessions.onEnd((id) => {
@@ -135,9 +144,12 @@ async function eventRoute(api: ManagementApi, request: Request, response: Respon
   const expiry = setInterval(() => {
     if (Date.now() > session.expiresAt) response.end()
   }, 60_000)
+  const end = (): void => void response.end()
+  closing?.addEventListener('abort', end)
   response.on('close', () => {
     stopWatching()
     clearInterval(expiry)
+    closing?.removeEventListener('abort', end)
   })
 }
 

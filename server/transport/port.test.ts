@@ -1,5 +1,5 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { portClient } from '../contract/client.ts'
 import { ContractError, type Port, type PortMessage } from '../contract/define.ts'
 import type { EventFeed, EventName, Handlers } from '../contract/index.ts'
@@ -46,6 +46,25 @@ function watched(bus: ReturnType<typeof createEventBus>) {
 const turn = () => new Promise((resolve) => setTimeout(resolve, 20))
 
 describe('the contract over a port', () => {
+  it('outlives a window that goes away before its answer', async () => {
+    const { promise, resolve } = Promise.withResolvers<{ key: string }>()
+    const post = vi.fn(() => {
+      throw new Error('the port is destroyed')
+    })
+    let deliver: (message: PortMessage) => void = () => undefined
+    const port: Port = { post, onMessage: (listener) => void (deliver = listener), onClose: () => undefined }
+    const unhandled = vi.fn()
+    process.on('unhandledRejection', unhandled)
+    const handlers: Partial<Handlers> = { 'apiKey.reveal': () => promise }
+    servePort(port, createDispatch(handlers as Handlers, { error: () => undefined }), createEventBus())
+    deliver({ type: 'call', id: 1, name: 'apiKey.reveal', input: { id: 1 } })
+    resolve({ key: 'sk' })
+    await vi.waitFor(() => expect(post).toHaveBeenCalled())
+    await turn()
+    process.off('unhandledRejection', unhandled)
+    expect(unhandled).not.toHaveBeenCalled()
+  })
+
   it('carries calls, refusals and what was wrong with the input', async () => {
     const { client } = connect({
       'apiKey.reveal': ({ id }) =>

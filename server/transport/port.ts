@@ -20,8 +20,12 @@ export function servePort(port: Port, dispatch: Dispatch, feed: EventFeed): void
     }
     const result = await dispatch(name, input, context)
     if (!running.delete(id)) return // cancelled or closed: nobody listens
-    if (result.ok) port.post({ type: 'result', id, output: result.output })
-    else port.post({ type: 'failure', id, error: result.error })
+    try {
+      if (result.ok) port.post({ type: 'result', id, output: result.output })
+      else port.post({ type: 'failure', id, error: result.error })
+    } catch {
+      // the window went away, and its port has not said so yet: nobody listens
+    }
   }
 
   port.onMessage((message) => {
