@@ -317,6 +317,11 @@ describe('citations', () => {
   })
 })
 
+test.each([1e308, 4e9, -1, 0.5, '7'])('gemini-5: a candidate with the index %s is the one at its place', (index) => {
+  const events = decodeStream([{ candidates: [{ content: { parts: [{ text: 'a' }] }, finishReason: 'STOP', index }] }])
+  expect(collect(events)).toMatchObject({ content: [{ text: 'a' }] })
+})
+
 test('logprobs, both ways', () => {
   const logprobsResult = {
     chosenCandidates: [{ token: 'é', logProbability: -0.5 }],

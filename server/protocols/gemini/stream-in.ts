@@ -4,7 +4,7 @@ import type { JsonObject, MediaPart } from '../../model/request.ts'
 import type { StreamEvent } from '../../model/response.ts'
 import { BlockWriter, type ChoiceWriter } from '../blocks.ts'
 import type { DecodeContext, StreamDecoder } from '../codec.ts'
-import { asNumber, asObject, asString, parseObject } from '../narrow.ts'
+import { asObject, asString, parseObject } from '../narrow.ts'
 import type { SseFrame } from '../sse.ts'
 import { codeAsText } from './code-text.ts'
 import type { Dialect } from './dialect.ts'
@@ -16,7 +16,7 @@ import { cutNames, originalName } from './names.ts'
 import { PartialArguments } from './partial-args.ts'
 import { signedBy } from './thoughts.ts'
 import { decodeUsage } from './usage.ts'
-import { blockReasonOf, candidatesOf, finishReasonOf, partsOf } from './wire.ts'
+import { blockReasonOf, candidateNumber, candidatesOf, finishReasonOf, partsOf } from './wire.ts'
 
 /** Chunks of an answer → events. One chunk that is the whole answer is read by the same code. */
 export class GeminiStreamDecoder implements StreamDecoder {
@@ -54,7 +54,7 @@ export class GeminiStreamDecoder implements StreamDecoder {
     this.#start(body)
     try {
       for (const [position, candidate] of candidatesOf(body).entries())
-        this.#candidate(asNumber(candidate['index']) ?? position).read(candidate)
+        this.#candidate(candidateNumber(candidate, position)).read(candidate)
     } catch (failure) {
       if (!(failure instanceof RelayError)) throw failure
       this.#writer.error(failure)

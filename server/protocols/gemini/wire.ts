@@ -1,5 +1,5 @@
 import type { Json, JsonObject } from '../../model/request.ts'
-import { asArray, asObject, asString } from '../narrow.ts'
+import { asArray, asNumber, asObject, asString } from '../narrow.ts'
 
 const snakeNames = new Map<string, string>()
 
@@ -37,6 +37,16 @@ export function objects(value: unknown): readonly JsonObject[] {
 export function finishReasonOf(candidate: JsonObject): string | undefined {
   const reason = asString(candidate['finishReason'])
   return reason === '' || reason === 'FINISH_REASON_UNSPECIFIED' ? undefined : reason
+}
+
+/** Far more than Gemini gives: a number beyond it is no candidate's, and must not make room for so many. */
+const MOST_CANDIDATES = 128
+
+/** Which candidate of an answer this is; `index` is often absent, then it stands where it stands. */
+export function candidateNumber(candidate: JsonObject, position: number): number {
+  const index = asNumber(candidate['index'])
+  const known = index !== undefined && Number.isInteger(index) && index >= 0 && index < MOST_CANDIDATES
+  return known ? index : Math.min(position, MOST_CANDIDATES - 1)
 }
 
 /** Set when the prompt was refused: such an answer has no candidates. */
