@@ -183,7 +183,7 @@ describe('antigravity-3: what it rejects', () => {
     })
     expect(config({ model, reasoning: { budgetTokens: 8000 }, sampling: { maxTokens: 4000 } })).toEqual({
       maxOutputTokens: 4000,
-      thinkingConfig: { thinkingBudget: 2000 },
+      thinkingConfig: { thinkingBudget: 2000, includeThoughts: true },
     })
     expect(
       config({ model: 'gemini-2.5-pro', reasoning: { budgetTokens: 8000 }, sampling: { maxTokens: 8000 } }),
