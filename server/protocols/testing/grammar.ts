@@ -66,7 +66,7 @@ export function endOf(format: WireFormat, text: string): string {
       return endOfMessages(types)
     case 'gemini':
     case 'antigravity': {
-      if (/^(event|id)?:|\[DONE\]/m.test(text)) return 'it says what Gemini clients choke on'
+      if (/^(event|id)?:|^data: \[DONE\]/m.test(text)) return 'it says what Gemini clients choke on'
       const last = bodies.at(-1) ?? {}
       if (asObject(last['error']) !== undefined) return 'error'
       const inner = format === 'antigravity' ? (asObject(last['response']) ?? {}) : last
