@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { randomBytes } from 'node:crypto'
 import path from 'node:path'
+import type { ToolResult } from './conversation.ts'
 import type { Installed } from './install.ts'
 import { run, sandbox, type Ended } from './process.ts'
 import type { Answered, Script, ScriptedUpstream } from './scripted-upstream.ts'
@@ -120,7 +121,7 @@ function taskOf({ tool, task }: Cell, work: string): Task {
       },
       done: (answered) => {
         const results = answered.at(-1)?.conversation.results ?? []
-        return secrets.every((secret, index) => results[index]?.includes(secret))
+        return secrets.every((secret, call) => resultOf(call, results)?.includes(secret))
       },
     }
   }
@@ -146,4 +147,10 @@ function taskOf({ tool, task }: Cell, work: string): Task {
         done: () => existsSync(file('new.txt')) && readFileSync(file('new.txt'), 'utf8') === `${nonce} "ü"\n`,
       }
   }
+}
+
+/** Our ids end with the call's number; where the provider had none of its own, the order counts. */
+function resultOf(call: number, results: readonly ToolResult[]): string | undefined {
+  const byId = results.find(({ id }) => id.endsWith(`x${call}`))
+  return (byId ?? results[call])?.text
 }

@@ -5,12 +5,18 @@ import type { WireFormat } from '../fake-upstream/index.ts'
 export interface Conversation {
   /** Names of the tools that it may call; free-form ones take text instead of arguments. */
   readonly tools: ReadonlyMap<string, 'function' | 'free-form'>
-  /** What the tools said, oldest first, one for each call. */
-  readonly results: readonly string[]
+  /** What the tools said, one for each call, as they stand. */
+  readonly results: readonly ToolResult[]
   /** The shape that the answer must have, when one is demanded. */
   readonly schema: JsonObject | undefined
   /** The client wants to be shown thoughts that it can send back. */
   readonly thinking: boolean
+}
+
+export interface ToolResult {
+  /** Of the call; '' where only the order tells. */
+  readonly id: string
+  readonly text: string
 }
 
 /** Reads a request of this format as its provider's model would be shown it. */
@@ -39,7 +45,7 @@ function chat(body: JsonObject): Conversation {
     ),
     results: objects(body.messages)
       .filter((message) => message.role === 'tool')
-      .map((message) => plain(message.content)),
+      .map((message) => ({ id: text(message.tool_call_id), text: plain(message.content) })),
     schema: schemaIn(object(object(body.response_format).json_schema).schema),
     thinking: true,
   }
@@ -54,7 +60,7 @@ function responses(body: JsonObject): Conversation {
     ),
     results: objects(body.input)
       .filter((item) => item.type === 'function_call_output' || item.type === 'custom_tool_call_output')
-      .map((item) => plain(item.output)),
+      .map((item) => ({ id: text(item.call_id), text: plain(item.output) })),
     schema: schemaIn(object(object(body.text).format).schema),
     thinking: list(body.include).includes('reasoning.encrypted_content'),
   }
@@ -70,7 +76,7 @@ function anthropic(body: JsonObject): Conversation {
     results: objects(body.messages)
       .flatMap((message) => objects(message.content))
       .filter((block) => block.type === 'tool_result')
-      .map((block) => plain(block.content)),
+      .map((block) => ({ id: text(block.tool_use_id), text: plain(block.content) })),
     schema: schemaIn(object(object(object(body.output_config).format)).schema ?? object(body.output_format).schema),
     thinking: ['enabled', 'adaptive'].includes(text(object(body.thinking).type)),
   }
@@ -87,7 +93,8 @@ function gemini(request: JsonObject): Conversation {
     results: objects(request.contents)
       .flatMap((content) => objects(content.parts))
       .filter((part) => 'functionResponse' in part)
-      .map((part) => JSON.stringify(object(part.functionResponse).response)),
+      .map((part) => object(part.functionResponse))
+      .map(({ id, response }) => ({ id: text(id), text: JSON.stringify(response) })),
     schema: schemaIn(config.responseJsonSchema ?? config.responseSchema),
     thinking: object(config.thinkingConfig).includeThoughts === true,
   }
