@@ -1,6 +1,7 @@
 import express from 'express'
-import { createServer, request } from 'node:http'
+import { Agent, createServer, request, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { text } from 'node:stream/consumers'
 import { afterEach, expect, test, vi } from 'vitest'
 import type { Handlers } from '../contract/index.ts'
 import { stopListening } from '../http/stop.ts'
@@ -78,11 +79,16 @@ test('a client that stays is listened for, and no longer than it stays', async (
 
 test('a quit ends streams of events, and waits neither for them nor for the connections that they leave', async () => {
   const { server, closing, listeners, url } = await serve()
-  const streams = await Promise.all([1, 2, 3].map(() => fetch(url, { headers: { authorization } })))
+  const agent = new Agent({ keepAlive: true })
+  closers.push(() => agent.destroy())
+  const ask = (): Promise<IncomingMessage> =>
+    new Promise((resolve) => request(url, { agent, headers: { authorization } }, resolve).end())
+  const streams = await Promise.all([ask(), ask(), ask()])
+  const heard = streams.map((stream) => text(stream))
   closing.abort()
   // answers would get until the end of this test
   await stopListening(server, new Set(), { drain: 2 ** 31 - 1, lastWords: 0 })
-  for (const stream of streams) expect(await stream.text()).toContain('retry: ')
+  for (const said of await Promise.all(heard)) expect(said).toContain('retry: ')
   expect(listeners.size).toBe(0)
 })
 
