@@ -149,7 +149,6 @@ const qwenCode: CodingTool = {
     env: { OPENAI_BASE_URL: `${url}/v1`, OPENAI_API_KEY: key, OPENAI_MODEL: 'coding' },
     files: {
       '.qwen/settings.json': JSON.stringify({
-        security: { auth: { selectedType: 'openai' } },
         privacy: { usageStatisticsEnabled: false },
         general: { enableAutoUpdate: false },
       }),
