@@ -3,10 +3,11 @@
  *
  *   npm run bench                     all scenarios, about five minutes; goals of targets.json
  *   npm run bench -- --quick          shorter slices, no peer, gates of gates.json: for CI
- *   npm run bench -- --only json,burst --also before=DIR
+ *   npm run bench -- --only json,burst --also before=/tmp/before
  *
  * --only      some of: json big max latency paced burst conv-paced conv-burst conv-json idle c500 start log-row
- * --also      a further build (a directory with dist/ and resources/) in the same rounds, as often as wanted
+ * --also      a further build in the same rounds, as often as wanted: NAME=DIR,FLAG,FLAG (DIR holds dist/ and resources/; flags are
+ *             Node's, by default those of npm run start:headless)
  * --pairs N   slices of each (7; quick 3)
  * --gates     gates.json instead of targets.json
  * --no-peer   without Portkey
@@ -18,6 +19,7 @@ import { cpus } from 'node:os'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 import {
+  gatewayFlags,
   keepBuild,
   prepareGateway,
   startFloor,
@@ -56,10 +58,11 @@ process.on('SIGINT', () => void stopAll().then(() => process.exit(130)))
 try {
   const mock = await startMock()
   const builds = [
-    { name: 'gateway', build: keepBuild('gateway') },
+    { name: 'gateway', build: keepBuild('gateway'), flags: gatewayFlags },
     ...options.also.map((given) => {
-      const [name = '', directory = ''] = given.split('=')
-      return { name, build: path.resolve(directory) }
+      const [name = '', rest = ''] = given.split(/=(.*)/s)
+      const [directory = '', ...flags] = rest.split(',')
+      return { name, build: path.resolve(directory), flags: flags.length === 0 ? gatewayFlags : flags }
     }),
   ]
   const prepared: Prepared[] = []

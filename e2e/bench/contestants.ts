@@ -35,13 +35,15 @@ export function keepBuild(name: string, from = root): string {
   return directory
 }
 
-/** As `npm run start:headless` starts it; BENCH_GATEWAY_FLAGS tries others. */
-const gatewayFlags = (process.env['BENCH_GATEWAY_FLAGS'] ?? '--max-semi-space-size=1').split(' ').filter(Boolean)
+/** As `npm run start:headless` starts it. */
+export const gatewayFlags: readonly string[] = ['--max-semi-space-size=1']
 
 /** A build of the gateway with a data directory in which everything is set up already. */
 export interface Prepared {
   readonly name: string
   readonly build: string
+  /** Node's own. */
+  readonly flags: readonly string[]
   readonly data: string
 }
 
@@ -66,11 +68,11 @@ export async function prepareGateway(mock: number, of: Omit<Prepared, 'data'>): 
 
 /** Starts it as its users do, the second time: nothing is left to be set up. */
 export async function startGateway(
-  { name, build, data }: Prepared,
+  { name, build, flags, data }: Prepared,
   options: readonly string[] = [],
 ): Promise<Contestant> {
   const file = path.join(build, 'dist/headless.js')
-  const program = start([process.execPath, ...gatewayFlags, file, '--data', data, '--port', '0', ...options], {
+  const program = start([process.execPath, ...flags, file, '--data', data, '--port', '0', ...options], {
     pin: 'measured',
     env: { OCTOPUS_LOG_LEVEL: 'warn' },
   })
