@@ -81,16 +81,17 @@ export class Attempt implements ExchangeHandler, Deadline {
     const out = this.#guarded(() => pump.push(arrived.length === 1 ? first : Buffer.concat(arrived)))
     if (out === undefined) return
     if (!this.#settled) {
-      if (pump.committed) this.#commit(pump)
-      else if (pump.failure !== null && pump.failure.kind !== 'empty_answer') {
+      // damage that came in one piece with the first words has not reached the client yet: somebody else may still answer
+      if (pump.failure !== null && !pump.failureTold && pump.failure.kind !== 'empty_answer') {
         this.#fail(pump.failure)
         return
       }
+      if (pump.committed) this.#commit(pump)
     }
     if (pump.final) this.#sink?.completing()
     if (out !== null) this.#give(out)
-    if (this.#settled && pump.failure !== null && this.#plan.conversation !== null) {
-      // the encoder has told the error and closed the stream: what the upstream still says is of no use
+    if (this.#settled && pump.failure !== null && (this.#plan.conversation !== null || !pump.failureTold)) {
+      // the encoder has told the error and closed the stream, or an event was damaged: what the upstream still says is of no use
       this.#exchange.abort()
       this.#endStream(pump)
     }
@@ -129,6 +130,10 @@ export class Attempt implements ExchangeHandler, Deadline {
   onError(error: Error): void {
     this.#upstreamEndedAt = performance.now()
     this.takeArrived()
+    if (this.#settled && this.#pump?.final === true && this.#pump.failure === null) {
+      this.onEnd() // all was said before the connection broke
+      return
+    }
     this.#break(
       error instanceof RelayError ? error : new RelayError('upstream_failed', error.message, { cause: error }),
     )

@@ -56,6 +56,7 @@ export class VerbatimPump implements Pump {
   #sampled: Buffer[] = []
   #sampledBytes = 0
   #totalBytes = 0
+  #damaged = false
   readonly #see = (raw: RawFrame): void => this.#frame(raw)
 
   constructor(protocol: Protocol) {
@@ -70,6 +71,8 @@ export class VerbatimPump implements Pump {
   push(chunk: Buffer): Buffer | null {
     this.#totalBytes += chunk.length
     this.#splitter.push(chunk, this.#see)
+    // a damaged event would only break the client's parser: the failure is told instead
+    if (this.#damaged) return null
     if (this.#sampledBytes < SAMPLE_CAP && this.#reader.usage === undefined) {
       this.#sampled.push(chunk)
       this.#sampledBytes += chunk.length
@@ -122,6 +125,11 @@ export class VerbatimPump implements Pump {
 
   #frame(raw: RawFrame): void {
     if (this.failure !== null) return
+    if (!this.final && isTorn(raw.data)) {
+      this.#damaged = true
+      this.failure = new RelayError('upstream_failed', 'the upstream sent a damaged event in its stream')
+      return
+    }
     if (this.committed && !this.#reader.wants(raw.data)) return
     const meaning = this.#reader.read(decodeFrame(raw))
     if (meaning instanceof RelayError) {
@@ -141,6 +149,15 @@ export class VerbatimPump implements Pump {
     this.#heldBytes = 0
     return bytes
   }
+}
+
+const OPEN_BRACE = 0x7b
+const CLOSE_BRACE = 0x7d
+
+/** An object that does not close is no JSON; looking at its first and last character costs nothing, so every event is looked at. */
+function isTorn(data: string): boolean {
+  if (data.charCodeAt(0) !== OPEN_BRACE || data.charCodeAt(data.length - 1) === CLOSE_BRACE) return false
+  return !data.trimEnd().endsWith('}')
 }
 
 const ignoreLoss: ReportLoss = () => undefined
