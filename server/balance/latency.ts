@@ -71,9 +71,6 @@ export function byLatency(names: readonly string[], latency: Latency): readonly 
   return [...names].sort((a, b) => Number(latency.shuns(a)) - Number(latency.shuns(b)) || rank(a) - rank(b))
 }
 
-/** What a group may order its members by, inside a tier. */
-export type Order = 'latency' | 'cost'
-
 /** How often the order is left to chance, so that a member that was slow once is measured again. */
 const EXPLORE = 0.05
 

@@ -252,7 +252,7 @@ function sendStream(
   const close = (error: RelayError | null): void => {
     if (journal.closed) return
     if (error?.detail.defect === true) environment.onDefect(error.cause ?? error)
-    environment.gateway.choice.noteEnd(try_, error)
+    environment.gateway.choice.noteEnd(try_, error === null ? null : journal.scrubError(error))
     const sample = incoming.raw === undefined ? { sample: () => pump.sample } : {}
     journal.close({ httpStatus: outcome.status, error, usage: pump.usage, ...sample })
   }

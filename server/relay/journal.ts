@@ -1,6 +1,6 @@
 import type { Permit } from '../balance/limits.ts'
 import type { AttemptRecord, BodyRecord, FinishedRequest } from '../accounting/record.ts'
-import type { RelayError } from '../errors.ts'
+import { RelayError } from '../errors.ts'
 import type { Loss } from '../model/request.ts'
 import type { Usage } from '../model/response.ts'
 import type { ApiKey, ChannelKey, Group } from '../store/configuration.ts'
@@ -81,6 +81,12 @@ export class Journal {
           : Buffer.from(clean.toString('latin1').replaceAll(Buffer.from(secret).toString('latin1'), '***'), 'latin1')
     }
     return clean
+  }
+
+  /** The error without secrets in its words. */
+  scrubError(error: RelayError): RelayError {
+    const message = this.scrub(error.message)
+    return message === error.message ? error : new RelayError(error.kind, message, error.detail)
   }
 
   /** Remembers what must not be written down; shorter ones are no secrets but words. */

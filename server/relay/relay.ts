@@ -135,8 +135,12 @@ async function askMember(
       const try_: Try = { group, member, key, journal, signal, session, judged, startedAt: performance.now() }
       if (!gateway.choice.enter(try_, asked.last)) return 'skipped'
       const attempt = await gateway.attempt(call, try_).catch((error: unknown) => asRelayError(error))
-      const outcome: Outcome =
+      if (key !== null) journal.keepSecret(key.secret.reveal())
+      const settled: Outcome =
         attempt instanceof RelayError ? { kind: 'failed', error: attempt, words: null } : await attempt.outcome
+      // some upstreams repeat the key that they refuse: nobody further on may see it
+      const outcome: Outcome =
+        settled.kind === 'failed' ? { ...settled, error: journal.scrubError(settled.error) } : settled
       const error = outcome.kind === 'failed' ? outcome.error : null
       gateway.choice.noteOutcome(try_, outcome)
       journal.noteAttempt({ member, key, attempt: attempt instanceof RelayError ? null : attempt, startedMs, error })
