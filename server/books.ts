@@ -78,6 +78,8 @@ export async function openBooks(store: Store, { log, dataDir, undo }: Surroundin
       live.finish(record)
     },
   }
+  /** Made anew when the settings have changed, not for each request. */
+  let made: { readonly settings: object; readonly books: Bookkeeping } | null = null
   return {
     live,
     prices: priceBook,
@@ -89,8 +91,12 @@ export async function openBooks(store: Store, { log, dataDir, undo }: Surroundin
       return input === null || output === null ? null : (0.75 * input + 0.25 * output) * priceMultiplier
     },
     bookkeeping: () => {
-      const { bodies, bodyCapBytes } = store.current().settings.log
-      return { ...fixed, bodies: { mode: bodies, capBytes: bodyCapBytes } }
+      const settings = store.current().settings.log
+      if (settings !== made?.settings) {
+        const { bodies, bodyCapBytes } = settings
+        made = { settings, books: { ...fixed, bodies: { mode: bodies, capBytes: bodyCapBytes } } }
+      }
+      return made.books
     },
     begin: ({ arrival, caller }) =>
       live.begin({

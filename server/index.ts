@@ -143,7 +143,9 @@ async function assemble(config: ServerConfig, { log, dataDir, undo }: Base): Pro
     about: () => ({ version, startedAt, url: address.url, database: store.kind }),
   })
   books.live.onChange((snapshot) => bus.publish('gateway.changed', snapshot))
-  books.live.onFinished((record) => bus.publish('log.appended', logRowOf(record)))
+  books.live.onFinished((record) => {
+    if (bus.hears('log.appended')) bus.publish('log.appended', logRowOf(record))
+  })
   store.onChange(({ revision }) => bus.publish('configuration.changed', { revision }))
 
   let policy: Policy | null = null

@@ -96,21 +96,21 @@ export function cost(usage: Usage, price: Price, multiplier: number): number | n
   const { input, output } = prices
   const write5m = prices.cacheWrite5m ?? input
   const thoughts = prices.reasoning === null ? 0 : Math.min(usage.reasoning ?? 0, usage.output)
-  const bill: readonly (readonly [tokens: number, price: number | null])[] = [
-    [usage.input, input],
-    [usage.cacheRead, prices.cacheRead ?? input],
-    [usage.cacheWrite5m, write5m],
-    [usage.cacheWrite1h, prices.cacheWrite1h ?? write5m],
-    [usage.output - thoughts, output],
-    [thoughts, prices.reasoning],
-  ]
-  let millionths = 0
-  for (const [tokens, each] of bill) {
-    if (tokens === 0) continue
-    if (each === null) return null
-    millionths += tokens * each
-  }
+  const millionths =
+    times(usage.input, input) +
+    times(usage.cacheRead, prices.cacheRead ?? input) +
+    times(usage.cacheWrite5m, write5m) +
+    times(usage.cacheWrite1h, prices.cacheWrite1h ?? write5m) +
+    times(usage.output - thoughts, output) +
+    times(thoughts, prices.reasoning)
+  if (Number.isNaN(millionths)) return null
   return Math.round((millionths / 1e6 + price.perRequestNanoUsd) * multiplier)
+}
+
+/** NaN where there are tokens and no price: it stays NaN in any sum. */
+function times(tokens: number, price: number | null): number {
+  if (tokens === 0) return 0
+  return price === null ? NaN : tokens * price
 }
 
 function pricesAt({ tokens, tiers }: Price, promptTokens: number): TokenPrices {

@@ -93,6 +93,7 @@ export class Spool {
   #fd: number
   #segment: number
   #offset = 0
+  #end: SpoolPosition
   /** The segment ends in half a line that could not be cut off: it must not be written to again. */
   #torn = false
   #reason = ''
@@ -112,6 +113,7 @@ export class Spool {
     this.#options = options
     this.#closed = begin.closed
     this.#segment = begin.segment
+    this.#end = this.begin
     this.#pending = new Pending(options.pendingBytes)
     this.#fd = openSegment(options.directory, begin.segment)
   }
@@ -142,7 +144,7 @@ export class Spool {
 
   /** Where the next record will stand. */
   get end(): SpoolPosition {
-    return { segment: this.#segment, offset: this.#offset }
+    return this.#end
   }
 
   /** Called after each append, in the same tick. Returns the unsubscribe function. */
@@ -241,11 +243,12 @@ export class Spool {
     if (line === null) return null
     try {
       if (this.#torn || (this.#offset > 0 && this.#offset + line.length > this.#options.segmentBytes)) this.#rotate()
-      const start = this.end
+      const start = this.#end
       const written = this.#options.write(this.#fd, line)
       if (written < line.length) throw new Error(`the disk took ${written} of ${line.length} bytes`)
       this.#offset += line.length
-      this.#tail.remember({ record, bytes: line.length, start, end: this.end })
+      this.#end = { segment: this.#segment, offset: this.#offset }
+      this.#tail.remember({ record, bytes: line.length, start, end: this.#end })
       this.#syncSoon()
       return null
     } catch (error) {
@@ -285,6 +288,7 @@ export class Spool {
     this.#fd = fd
     this.#segment = next
     this.#offset = 0
+    this.#end = { segment: next, offset: 0 }
     this.#torn = false
   }
 

@@ -76,7 +76,8 @@ export async function serveRelay(environment: RelayEnvironment, incoming: RelayR
   const hangUp = new HangUp()
   let journal: Journal | null = null
   let known: Journal['caller'] = null
-  let early: EarlyHead | null = null
+  const early: { head?: EarlyHead } = {}
+  const presented = credentials(headers, queryKey)
   const running: Running = {
     stop: (error) => {
       sendError(error, { response, protocol, journal, id })
@@ -93,19 +94,32 @@ export async function serveRelay(environment: RelayEnvironment, incoming: RelayR
     const arrival = { id, at, startedAt, format: raw === undefined ? protocol.format : ('passthrough' as const) }
     const made = new Journal({ ...arrival, model: peek.model, stream: peek.stream, headers }, environment.books())
     made.caller = known
-    for (const presented of credentials(headers, queryKey)) made.keepSecret(presented)
+    for (const secret of presented) made.keepSecret(secret)
     return made
   }
   try {
     refuseLoop(headers, environment.instanceId)
-    const caller = environment.gateway.authenticate({ headers, queryKey })
+    const caller = environment.gateway.authenticate(presented)
     known = caller
     const limits = environment.limits()
     const body = await readBody(request, limits.maxBodyBytes)
     const peek = raw === undefined ? protocol.peek(body, route) : raw.peek(body)
-    const base = { id, at, startedAt, caller, protocol, route, headers, queryKey, body, peek }
-    const lazy = { conversation: lazyConversation(base), fetchMedia: createMediaFetch(environment.fetch) }
-    const call: Call = { ...base, ...lazy, ...(raw !== undefined && { raw }) }
+    let fetchMedia: Call['fetchMedia'] | null = null
+    const call: Call = {
+      id,
+      at,
+      startedAt,
+      caller,
+      protocol,
+      route,
+      headers,
+      queryKey,
+      body,
+      peek,
+      raw,
+      conversation: lazyConversation({ protocol, route, headers, body }),
+      fetchMedia: (url) => (fetchMedia ??= createMediaFetch(environment.fetch))(url),
+    }
     journal = begin(peek)
     journal.requestBody = body
     environment.begin(journal)
@@ -113,15 +127,24 @@ export async function serveRelay(environment: RelayEnvironment, incoming: RelayR
       const { keepAliveMs } = environment.limits()
       if (!peek.stream || raw !== undefined || protocol.keepAlive === '' || keepAliveMs === 0) return
       const head = { 'content-type': 'text/event-stream', 'cache-control': 'no-cache', [requestIdHeader]: id }
-      early = new EarlyHead({ response, head, keepAlive: protocol.keepAlive, keepAliveMs, wheel: environment.wheel })
+      early.head = new EarlyHead({
+        response,
+        head,
+        keepAlive: protocol.keepAlive,
+        keepAliveMs,
+        wheel: environment.wheel,
+      })
     }
     const watch = { journal, signal: hangUp, onPatience }
-    const answered = await relay(call, environment.gateway, watch)
-      .catch((thrown: unknown) => countHere(call, thrown, environment.countTokens))
-      .finally(() => early?.stop())
-    if ('tokens' in answered) {
-      sendCount(answered.tokens, { response, protocol, journal, id })
+    let answered: Answered
+    try {
+      answered = await relay(call, environment.gateway, watch)
+    } catch (thrown) {
+      const tokens = countHere(call, thrown, environment.countTokens)
+      sendCount(tokens, { response, protocol, journal, id })
       return
+    } finally {
+      early.head?.stop()
     }
     journal.answeredBy = answered.member
     journal.upstreamFormat = raw === undefined ? answered.member.format : 'passthrough'
@@ -146,16 +169,12 @@ export async function serveRelay(environment: RelayEnvironment, incoming: RelayR
  * Counting tokens is answered by a channel of the client's format that can do it; where there is none, or it cannot, the gateway
  * estimates. Everything else stays the error that it is.
  */
-function countHere(
-  call: Call,
-  thrown: unknown,
-  countTokens: RelayEnvironment['countTokens'],
-): { readonly tokens: number } {
+function countHere(call: Call, thrown: unknown, countTokens: RelayEnvironment['countTokens']): number {
   const error = thrown instanceof RelayFailure ? thrown.error : thrown
   const nobodyCounts = error instanceof RelayError && (error.kind === 'no_channel' || error.scope === 'channel')
   if (call.route.operation !== 'count-tokens' || !nobodyCounts || call.protocol.encodeTokenCount === undefined)
     throw thrown
-  return { tokens: countTokens(call.body.toString('utf8')) }
+  return countTokens(call.body.toString('utf8'))
 }
 
 function sendCount(
@@ -221,15 +240,14 @@ function sendWhole(
     error: null,
     usage: outcome.usage,
     // counting tokens uses none
-    ...(route.operation === 'generate' && { sample: () => ({ text: outcome.sample(), share: 1 }) }),
+    sample: route.operation === 'generate' ? () => ({ text: outcome.sample(), share: 1 }) : undefined,
   })
   const overhead = performance.now() - journal.arrival.startedAt - attempt.upstreamMs
-  response.writeHead(outcome.status, {
-    ...outcome.headers,
-    'content-length': String(outcome.body.length),
-    'x-octopus-overhead-ms': overhead.toFixed(1),
-    [requestIdHeader]: id,
-  })
+  const head: string[] = []
+  for (const name in outcome.headers) head.push(name, outcome.headers[name] ?? '')
+  head.push('content-length', String(outcome.body.length), 'x-octopus-overhead-ms', overhead.toFixed(1))
+  head.push(requestIdHeader, id)
+  response.writeHead(outcome.status, head)
   response.end(outcome.body)
 }
 

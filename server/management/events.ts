@@ -3,6 +3,8 @@ import { events, type EventFeed, type EventName, type EventPayload } from '../co
 /** What the gateway tells, on its way to whoever listens. */
 export interface EventBus extends EventFeed {
   publish<E extends EventName>(event: E, payload: EventPayload<E>): void
+  /** Whether anybody listens: for payloads that cost something to make. */
+  hears(event: EventName): boolean
 }
 
 type Listener = (payload: unknown) => void
@@ -21,6 +23,7 @@ export function createEventBus(onDefect: (error: Error) => void = (error) => pro
       all.add(heard)
       return () => void all.delete(heard)
     },
+    hears: (event) => (listeners.get(event)?.size ?? 0) > 0,
     publish(event, payload) {
       const all = listeners.get(event)
       if (all === undefined || all.size === 0) return

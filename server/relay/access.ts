@@ -5,15 +5,17 @@ import { hashApiKey } from '../store/secrets.ts'
 
 /** Every place where a client may put its key, in the order in which they are tried. `?key=` is Gemini's habit and is never logged. */
 export function credentials(headers: HeaderMap, queryKey: string | null): readonly string[] {
+  const found: string[] = []
+  const add = (value: string | undefined | null): void => {
+    if (value !== undefined && value !== null && value !== '') found.push(value)
+  }
   const authorization = headers['authorization']
-  const found = [
-    authorization === undefined ? undefined : /^bearer\s+(.+)$/i.exec(authorization)?.[1]?.trim(),
-    headers['x-api-key'],
-    headers['x-goog-api-key'],
-    headers['api-key'],
-    queryKey ?? undefined,
-  ]
-  return found.filter((value): value is string => value !== undefined && value !== '')
+  if (authorization !== undefined) add(/^bearer\s+(.+)$/i.exec(authorization)?.[1]?.trim())
+  add(headers['x-api-key'])
+  add(headers['x-goog-api-key'])
+  add(headers['api-key'])
+  add(queryKey)
+  return found
 }
 
 /**
@@ -27,7 +29,7 @@ export function authenticate(configuration: Configuration, presented: readonly s
       'no API key: send the gateway key as "Authorization: Bearer", x-api-key, x-goog-api-key or api-key',
     )
   for (const key of presented) {
-    const caller = configuration.apiKeysByHash.get(hashApiKey(key))
+    const caller = callerOf(configuration, key)
     if (caller === undefined) continue
     if (!caller.enabled)
       throw new RelayError('unauthenticated', `the API key '${caller.name}' is disabled: enable it in Octopus`)
@@ -43,6 +45,19 @@ export function authenticate(configuration: Configuration, presented: readonly s
 
 /** Names of groups and aliases are shorter; what is longer is kept out of wildcards, logs and answers. */
 export const MODEL_NAME_CAP = 256
+
+/** Keys that were found, for one picture of the configuration: hashing costs 2 µs, and a tool sends the same key every time. */
+const found = new WeakMap<Configuration, Map<string, ApiKey>>()
+
+function callerOf(configuration: Configuration, key: string): ApiKey | undefined {
+  let known = found.get(configuration)
+  if (known === undefined) found.set(configuration, (known = new Map<string, ApiKey>()))
+  const before = known.get(key)
+  if (before !== undefined) return before
+  const caller = configuration.apiKeysByHash.get(hashApiKey(key))
+  if (caller !== undefined) known.set(key, caller)
+  return caller
+}
 
 /**
  * The group behind a public model name: the key's mapping, then the exact name, an alias, an alias with `*`, and last

@@ -24,7 +24,7 @@ export interface Call {
   readonly body: Buffer
   readonly peek: Peek
   /** Set for routes outside the five formats: this path (and query) below the channel's base URL, these bytes, this content type. */
-  readonly raw?: { readonly path: string; readonly contentType: string }
+  readonly raw?: { readonly path: string; readonly contentType: string } | undefined
   /** Decoded once, at the first attempt that needs another format. Throws RelayError `invalid_request`. */
   conversation(): Conversation
   /** Fetches a file that the client named by address; each once. */

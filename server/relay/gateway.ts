@@ -10,7 +10,7 @@ import type { Send, UpstreamRequest } from '../upstream/exchange.ts'
 import { completeUrl, proxyOf, upstreamHeaders } from '../upstream/target.ts'
 import type { TimerWheel } from '../upstream/timer-wheel.ts'
 import { Secret } from '../secret.ts'
-import { authenticate, credentials, resolveGroup } from './access.ts'
+import { authenticate, resolveGroup } from './access.ts'
 import { Attempt } from './attempt.ts'
 import type { AttemptPlan } from './outcome.ts'
 import { withModel, withOverride } from './body.ts'
@@ -77,8 +77,7 @@ export function createGateway(parts: GatewayParts): Gateway {
   }
 
   return {
-    authenticate: ({ headers, queryKey }) =>
-      authenticate(configuration.current(), credentials(headers, queryKey), Date.now()),
+    authenticate: (presented) => authenticate(configuration.current(), presented, Date.now()),
 
     resolveGroup: (model, caller) => resolveGroup(configuration.current(), model, caller),
 
@@ -108,17 +107,32 @@ export function createGateway(parts: GatewayParts): Gateway {
       }
     },
 
-    attempt: async (call, try_) => {
+    attempt: (call, try_) => {
       const upstream = protocols[try_.member.format]
       const same = call.raw !== undefined || upstream.format === call.protocol.format
-      const conversation = same ? null : await withBytes(call, upstream)
-      const { key, member } = try_
-      const account = key === null ? null : await parts.accounts[upstream.format]?.find(member, key, !same)
-      if (try_.signal.aborted) throw new RelayError('cancelled', 'the client went away')
-      const attempt = new Attempt(plan(call, try_, { upstream, conversation, account: account ?? null }))
-      try_.signal.onAbort(() => attempt.abort())
-      return attempt
+      if (same && parts.accounts[upstream.format] === undefined)
+        return begin(call, try_, { upstream, conversation: null, account: null })
+      return look(call, try_, { upstream, same })
     },
+  }
+
+  /** What a try needs before it can be planned, where that takes time. */
+  async function look(
+    call: Call,
+    try_: Try,
+    { upstream, same }: { readonly upstream: Protocol; readonly same: boolean },
+  ): Promise<Attempt> {
+    const { key, member } = try_
+    const conversation = same ? null : await withBytes(call, upstream)
+    const account = key === null ? null : await parts.accounts[upstream.format]?.find(member, key, !same)
+    return begin(call, try_, { upstream, conversation, account: account ?? null })
+  }
+
+  function begin(call: Call, try_: Try, chosen: Chosen): Attempt {
+    if (try_.signal.aborted) throw new RelayError('cancelled', 'the client went away')
+    const attempt = new Attempt(plan(call, try_, chosen))
+    try_.signal.onAbort(() => attempt.abort())
+    return attempt
   }
 
   /** The conversation, with the bytes of media whose address this upstream cannot take. */

@@ -52,7 +52,7 @@ export class Journal {
   readonly #books: Bookkeeping
   readonly #response: Buffer[] = []
   #responseBytes = 0
-  readonly #secrets = new Set<string>()
+  readonly #secrets: string[] = []
   #closed = false
 
   constructor(arrival: Arrival, books: Bookkeeping) {
@@ -91,7 +91,7 @@ export class Journal {
 
   /** Remembers what must not be written down; shorter ones are no secrets but words. */
   keepSecret(secret: string): void {
-    if (secret.length >= SECRET_MIN_CHARS) this.#secrets.add(secret)
+    if (secret.length >= SECRET_MIN_CHARS && !this.#secrets.includes(secret)) this.#secrets.push(secret)
   }
 
   noteAttempt(tried: {
@@ -153,7 +153,7 @@ export class Journal {
     readonly httpStatus: number
     readonly error: RelayError | null
     readonly usage?: Usage | undefined
-    readonly sample?: () => { readonly text: string; readonly share: number }
+    readonly sample?: (() => { readonly text: string; readonly share: number }) | undefined
     readonly errorBody?: Buffer
   }): void {
     if (this.#closed) return
@@ -240,7 +240,9 @@ const ESTIMATE_CAP_BYTES = 1024 * 1024
 
 /** `claude-cli/2.1.3 (external, cli)` → `claude-cli/2.1.3`: the log wants to know the tool, not the machine. */
 function softwareOf(headers: HeaderMap): string {
-  return (headers['user-agent'] ?? '').split(' ', 1)[0]?.slice(0, 100) ?? ''
+  const agent = headers['user-agent'] ?? ''
+  const space = agent.indexOf(' ')
+  return agent.slice(0, Math.min(space < 0 ? agent.length : space, 100))
 }
 
 /** All tokens of a request, each once. */

@@ -12,7 +12,7 @@ import type { Try } from './try.ts'
 /** The relay's view of everything around it: assembled in server/index.ts. */
 export interface Gateway {
   /** Asked before the body is read: a stranger's megabytes are nobody's. @throws RelayError `unauthenticated` */
-  authenticate(presented: { readonly headers: Call['headers']; readonly queryKey: string | null }): ApiKey
+  authenticate(presented: readonly string[]): ApiKey
   /** @throws RelayError `model_not_found`, `forbidden` */
   resolveGroup(model: string, caller: ApiKey): Group
   /** A place among the caller's requests; null: it has no limits. Rejects with RelayError `limit_exceeded`, `cancelled` */
@@ -20,8 +20,11 @@ export interface Gateway {
   /** @throws RelayError `no_channel` */
   candidates(group: Group, call: Call): readonly Member[]
   readonly choice: Choice
-  /** Converts where needed and sends. @throws RelayError when the request cannot be said in the member's format */
-  attempt(call: Call, try_: Try): Promise<Attempt>
+  /**
+   * Converts where needed and sends. Nearly always at once: a promise only where something has to be fetched or looked up first.
+   * @throws RelayError when the request cannot be said in the member's format; or rejects with it
+   */
+  attempt(call: Call, try_: Try): Attempt | Promise<Attempt>
   /** Distinct members tried in one request, and the moment (`performance.now()`) by which the first byte must be there. */
   limits(group: Group, call: Call): Bounds
   /** [0,1) */
@@ -108,9 +111,10 @@ interface Walk {
 /** Asks the members in their order. null: all have failed, and `failures` says how. */
 async function round(walk: Walk, order: readonly Member[], failures: Failed[]): Promise<Answered | null> {
   let tried = 0
-  for (const [at, member] of order.entries()) {
+  let at = 0
+  for (const member of order) {
     if (tried >= walk.bounds.maxMembers) return null
-    const answered = await askMember(walk, { member, last: at === order.length - 1, failures })
+    const answered = await askMember(walk, { member, last: ++at === order.length, failures })
     if (answered === 'skipped') continue
     if (answered !== null) return answered
     tried++
@@ -134,17 +138,22 @@ async function askMember(
       const { session, judged } = wish
       const try_: Try = { group, member, key, journal, signal, session, judged, startedAt: performance.now() }
       if (!gateway.choice.enter(try_, asked.last)) return 'skipped'
-      const attempt = await gateway.attempt(call, try_).catch((error: unknown) => asRelayError(error))
+      let attempt: Attempt | null = null
+      let outcome: Outcome
+      try {
+        const made = gateway.attempt(call, try_)
+        attempt = made instanceof Promise ? await made : made
+        outcome = await attempt.outcome
+      } catch (error) {
+        outcome = { kind: 'failed', error: asRelayError(error), words: null }
+      }
       if (key !== null) journal.keepSecret(key.secret.reveal())
-      const settled: Outcome =
-        attempt instanceof RelayError ? { kind: 'failed', error: attempt, words: null } : await attempt.outcome
       // some upstreams repeat the key that they refuse: nobody further on may see it
-      const outcome: Outcome =
-        settled.kind === 'failed' ? { ...settled, error: journal.scrubError(settled.error) } : settled
+      if (outcome.kind === 'failed') outcome = { ...outcome, error: journal.scrubError(outcome.error) }
       const error = outcome.kind === 'failed' ? outcome.error : null
       gateway.choice.noteOutcome(try_, outcome)
-      journal.noteAttempt({ member, key, attempt: attempt instanceof RelayError ? null : attempt, startedMs, error })
-      if (outcome.kind !== 'failed' && !(attempt instanceof RelayError)) return { attempt, outcome, member, try_ }
+      journal.noteAttempt({ member, key, attempt, startedMs, error })
+      if (outcome.kind !== 'failed' && attempt !== null) return { attempt, outcome, member, try_ }
       if (outcome.kind !== 'failed') continue
       failures.push(outcome)
       if (outcome.error.scope === 'request') throw best(failures) // nobody else would do better

@@ -187,12 +187,19 @@ class RunningExchange implements Exchange, Dispatcher.DispatchHandler, Deadline 
 }
 
 function headerMap(headers: Record<string, unknown>): HeaderMap {
+  if (isPlain(headers)) return headers
   const map: Record<string, string> = {}
   for (const [name, value] of Object.entries(headers)) {
     if (typeof value === 'string') map[name] = value
     else if (Array.isArray(value)) map[name] = value.join(', ')
   }
   return map
+}
+
+/** Nothing is repeated, which is nearly always so: then undici's own object will do. */
+function isPlain(headers: Record<string, unknown>): headers is Record<string, string> {
+  for (const name in headers) if (typeof headers[name] !== 'string') return false
+  return true
 }
 
 /** Node's and undici's codes in a sentence that a person can act on. */

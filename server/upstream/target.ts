@@ -85,7 +85,10 @@ export function upstreamHeaders({ client, forwarded, own, rules }: HeaderSources
     const value = client[name]
     if (value !== undefined && !NEVER_FORWARDED.has(name)) headers[name] = value
   }
-  for (const [given, value] of Object.entries(own)) {
+  // no Object.entries here or below: its pairs are garbage that a request can do without
+  for (const given in own) {
+    const value = own[given]
+    if (value === undefined) continue
     const name = given.toLowerCase()
     const theirs = headers[name]
     headers[name] = theirs === undefined ? value : name.endsWith('-beta') ? joined(theirs, value) : theirs
